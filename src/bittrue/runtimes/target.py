@@ -1,0 +1,106 @@
+"""The grammar of targets: ``engine[/runtime]:backend[@version][+FLAG=VALUE…]``.
+
+``chrome:webgl``, ``firefox:wasm@4.22.0``, ``chrome/tfjs:webgpu``,
+``chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true``, ``keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+
+from bittrue.errors import TargetError
+
+__all__ = ["BACKENDS", "BROWSERS", "Target", "parse_targets"]
+
+BROWSERS = ("chrome", "edge", "firefox")
+_WEB = ("webgl", "cpu", "wasm", "webgpu")
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "chrome": _WEB,
+    "edge": _WEB,
+    "firefox": _WEB,
+    "node": ("cpu", "wasm"),
+    "keras": ("tensorflow", "jax", "torch"),
+}
+"""The backends that each engine may have; whether they are present here is `bittrue doctor`'s to say."""
+
+_ALIASES = {"chromium": "chrome", "msedge": "edge"}
+_RUNTIMES = {"chrome": "tfjs", "edge": "tfjs", "firefox": "tfjs", "node": "tfjs", "keras": "keras"}
+_FORM = "engine:backend[@version][+FLAG=VALUE], for example chrome:webgl or keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
+_PATTERN = re.compile(
+    r"(?P<engine>[a-z]+)(?:/(?P<runtime>[a-z-]+))?:(?P<backend>[a-z0-9]+)"
+    r"(?:@(?P<version>\d+(?:\.\d+)*(?:-[0-9A-Za-z.]+)?))?(?P<flags>(?:\+[A-Za-z_]\w*=[^+=\s]+)*)"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """Where a model runs. ``runtime`` and ``version`` are None for the artifact's default.
+
+    ``flags`` are (name, value) pairs as written: TensorFlow.js environment flags for browsers and Node,
+    environment variables of the process for Keras.
+    """
+
+    engine: str
+    backend: str
+    runtime: str | None = None
+    version: str | None = None
+    flags: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, spec: str) -> Target:
+        """Raises TargetError, with the nearest right one, for anything that is not a target."""
+        match = _PATTERN.fullmatch(spec.strip())
+        if match is None:
+            raise _unknown(spec, f"{spec!r} is not a target: the form is {_FORM}")
+        engine = _ALIASES.get(match["engine"], match["engine"])
+        if engine not in BACKENDS:
+            raise _unknown(spec, f"{spec!r} is not a target: no engine is called {match['engine']!r}")
+        if match["backend"] not in BACKENDS[engine]:
+            known = ", ".join(BACKENDS[engine])
+            raise _unknown(spec, f"{spec!r} is not a target: {engine} has the backends {known}")
+        runtime = match["runtime"]
+        if runtime not in (None, _RUNTIMES[engine]):
+            raise _unknown(spec, f"{spec!r} is not a target: {engine} runs {_RUNTIMES[engine]}, not {runtime}")
+        flags = tuple((name, value) for name, value in _flags(match["flags"]))
+        if len({name for name, _ in flags}) != len(flags):
+            raise _unknown(spec, f"{spec!r} is not a target: a flag is given twice")
+        return cls(engine, match["backend"], runtime, match["version"], flags)
+
+    def __str__(self) -> str:
+        runtime = f"/{self.runtime}" if self.runtime else ""
+        version = f"@{self.version}" if self.version else ""
+        flags = "".join(f"+{name}={value}" for name, value in self.flags)
+        return f"{self.engine}{runtime}:{self.backend}{version}{flags}"
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether a browser has to be opened for it."""
+        return self.engine in BROWSERS
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether Python runs it."""
+        return self.engine == "keras"
+
+    def at(self, version: str | None) -> Target:
+        """The same target at ``version`` of its runtime, unless it names one already."""
+        return self if self.version or self.is_keras or not version else replace(self, version=version)
+
+
+def parse_targets(specs: list[str] | tuple[str, ...], tfjs: str | None = None) -> list[Target]:
+    """Targets from command-line words, commas allowed, without repetitions, in the order given."""
+    words = [word for spec in specs for word in spec.split(",") if word.strip()]
+    return list(dict.fromkeys(Target.parse(word).at(tfjs) for word in words))
+
+
+def _flags(text: str) -> list[list[str]]:
+    return [part.split("=", 1) for part in text.split("+") if part]
+
+
+def _unknown(spec: str, message: str) -> TargetError:
+    known = [f"{engine}:{backend}" for engine, backends in BACKENDS.items() for backend in backends]
+    near = difflib.get_close_matches(re.split(r"[@+]", spec.strip().lower())[0], known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+    return TargetError(message + hint, spec=spec, nearest=near[0] if near else None)
