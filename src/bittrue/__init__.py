@@ -1,0 +1,54 @@
+"""Bittrue: the same model, the same numbers, in Python and in the browser.
+
+Importing this package is cheap: TensorFlow, browsers' drivers and the rest are loaded by what needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "BittrueError": "bittrue.errors",
+    "Run": "bittrue.pipeline",
+    "Target": "bittrue.runtimes.target",
+    "check": "bittrue.pipeline",
+    "compare": "bittrue.pipeline",
+    "convert": "bittrue.pipeline",
+    "demo": "bittrue.pipeline",
+    "doctor": "bittrue.pipeline",
+    "load_trace": "bittrue.tracefile",
+    "trace": "bittrue.pipeline",
+}
+
+__all__ = [
+    "BittrueError",
+    "Run",
+    "Target",
+    "__version__",
+    "check",
+    "compare",
+    "convert",
+    "demo",
+    "doctor",
+    "load_trace",
+    "trace",
+]
+
+if TYPE_CHECKING:
+    from bittrue.errors import BittrueError
+    from bittrue.pipeline import Run, check, compare, convert, demo, doctor, trace
+    from bittrue.runtimes.target import Target
+    from bittrue.tracefile import load as load_trace
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'bittrue' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), "load" if name == "load_trace" else name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Writing a `Graph` for a runtime: one folder a runtime."""

@@ -101,6 +101,8 @@ def _flags(text: str) -> list[list[str]]:
 
 def _unknown(spec: str, message: str) -> TargetError:
     known = [f"{engine}:{backend}" for engine, backends in BACKENDS.items() for backend in backends]
-    near = difflib.get_close_matches(re.split(r"[@+]", spec.strip().lower())[0], known, n=1, cutoff=0.5)
+    word = re.split(r"[@+]", spec.strip().lower())[0]
+    same_engine = [name for name in known if name.split(":")[0] == word.split(":")[0]]
+    near = difflib.get_close_matches(word, same_engine or known, n=1, cutoff=0.0 if same_engine else 0.5)
     hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
     return TargetError(message + hint, spec=spec, nearest=near[0] if near else None)

@@ -1,0 +1,59 @@
+# make demo    the experiment, in every browser and backend found here
+# make test    the gates and every test, browsers included
+# make check   the gates and the fast tests, without a browser
+# make bench   the benchmarks, into docs/benchmarks.md
+# make wheel   dist/bittrue-*.whl and the source distribution
+# make lock    the requirement files and package-lock.json anew, to the newest versions
+# make clean   removes everything that the above have made, .venv included
+#
+# All set-up is scripts/setup.py; where there is no make: python scripts/setup.py, then the commands below.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench wheel lock clean
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+# The first Python that the pinned TensorFlow supports.
+FIND_PYTHON = for candidate in $(BIN)/python python3 python3.13 python3.12 python3.11 python; do \
+	"$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& { echo "$$candidate"; exit 0; }; done; \
+	echo "no Python 3.11, 3.12 or 3.13 was found: install one, then run make again" >&2; exit 1
+SETUP = python=$$($(FIND_PYTHON)) && "$$python" scripts/setup.py
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup:
+	@$(SETUP)
+
+demo: setup
+	@$(BIN)/bittrue demo $(ARGS)
+
+test: setup
+	@$(BIN)/python scripts/check.py --all
+
+check:
+	@$(SETUP) venv packages bittrue node tfjs kernels
+	@$(BIN)/python scripts/check.py
+
+bench:
+	@$(SETUP) && "$$python" scripts/setup.py bench
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+wheel:
+	@$(SETUP) venv packages bittrue node tfjs kernels
+	@$(BIN)/python -m build --no-isolation
+
+lock:
+	@$(SETUP) venv packages
+	@$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf .venv node_modules build dist bittrue-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache src/bittrue/_vendor src/bittrue/_kernels
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,199 @@
+"""Three trained networks that people use, on a real photograph, in Python and everywhere else that is found here.
+
+The P-, R- and O-Net of the package ``mtcnn`` find faces one after another; the photograph is scikit-image's
+``astronaut``. Their inputs are prepared by the package itself: the photograph at the first scale of its pyramid,
+the 24x24 patches of all boxes that P-Net proposes, and the 48x48 patches of the boxes that R-Net keeps.
+
+    python examples/mtcnn_faces.py [--in TARGET …] [--out DIR]
+
+leaves each network (``pnet.keras``) and its input (``pnet.npz``) in DIR, so that
+
+    bittrue check DIR/pnet.keras --input DIR/pnet.npz
+
+says more about any of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from bittrue.errors import BittrueError
+from bittrue.pipeline import Run, check
+from bittrue.report.data import ReportData, TargetOutcome
+from bittrue.report.text import short
+from bittrue.trace import Key
+from bittrue.tracefile import read_trace
+
+Array = NDArray[Any]
+
+LANDMARKS = ("left eye", "right eye", "nose", "mouth left", "mouth right")
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network as a Functional model of one input called ``image``.
+
+    ``image`` is (batch, height, width, 3) float32, as the package prepares it. ``boxes`` are the corners of the
+    patches in the photograph, (batch, 6) as the package keeps them; None where the whole photograph is fed.
+    """
+
+    name: str
+    title: str
+    model: Any = field(repr=False)
+    image: Array = field(repr=False)
+    boxes: Array | None = field(repr=False, default=None)
+
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``<name>.keras`` and ``<name>.npz`` and return their paths."""
+        model, inputs = folder / f"{self.name}.keras", folder / f"{self.name}.npz"
+        self.model.save(model)
+        np.savez(inputs, image=self.image)
+        return model, inputs
+
+
+def networks() -> tuple[Network, Network, Network]:
+    """The three networks with their trained weights, each with what it is fed for the photograph."""
+    from mtcnn.stages import StageONet, StagePNet, StageRNet
+    from mtcnn.utils.images import build_scale_pyramid, extract_patches, scale_images, standarize_batch
+    from skimage.data import astronaut
+
+    photograph, shapes, _ = standarize_batch([astronaut()])
+    height, width = (int(size) for size in shapes[0][:2])
+    scale = float(build_scale_pyramid(width, height, min_face_size=20, scale_factor=0.709)[0])
+    proposing, refining, final = StagePNet(), StageRNet(), StageONet()
+    proposed = proposing(images_normalized=photograph, images_oshapes=shapes, bboxes_batch=None)
+    kept = refining(images_normalized=photograph, bboxes_batch=proposed)
+    scaled = np.asarray(scale_images(photograph, scale))
+    small = np.asarray(extract_patches(photograph, proposed, expected_size=(24, 24)))
+    large = np.asarray(extract_patches(photograph, kept, expected_size=(48, 48)))
+    first = f"the photograph at {scale:g} of its size, {scaled.shape[2]}x{scaled.shape[1]}"
+    return (
+        Network("pnet", f"P-Net on {first}", functional(proposing.model, (None, None, 3), "pnet"), scaled),
+        Network("rnet", _patches("R-Net", small), functional(refining.model, (24, 24, 3), "rnet"), small, proposed),
+        Network("onet", _patches("O-Net", large), functional(final.model, (48, 48, 3), "onet"), large, kept),
+    )
+
+
+def functional(network: Any, shape: tuple[int | None, ...], name: str) -> Any:
+    """The subclassed ``network`` as a Functional model of the same layers and weights."""
+    import keras
+
+    entry = keras.Input(shape, name="image")
+    return keras.Model(entry, network.call(entry), name=name)
+
+
+def _patches(name: str, patches: Array) -> str:
+    count, height, width, _ = patches.shape
+    return f"{name} on {count} patches of {width}x{height}"
+
+
+@dataclass(frozen=True)
+class Face:
+    """What O-Net says of its best patch: the probability of a face and five points (x, y) in the photograph."""
+
+    probability: float
+    points: Array
+
+
+def face(network: Network, saved: str | Path) -> Face:
+    """The face in the saved trace of an O-Net run."""
+    import tensorflow as tf
+    from mtcnn.utils.landmarks import adjust_landmarks
+
+    trace = read_trace(saved)
+    scores = trace[Key("output", "fc6-3")].load()[:, 1]
+    best = int(np.argmax(scores))
+    points = adjust_landmarks(tf.constant(trace[Key("output", "fc6-2")].load()), network.boxes)[best]
+    return Face(float(scores[best]), points.reshape(2, 5).T)
+
+
+def show(network: Network, data: ReportData, out: Path, console: Console) -> None:
+    """The result of one network: a row for each target, then the face where the network has found one."""
+    table = Table(title=network.title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("target")
+    for heading in ("identical\nlayers", "identical\nnumbers", "largest\nrelative", "ULP max\noutputs"):
+        table.add_column(heading, justify="right")
+    table.add_column("answered by")
+    for outcome in data.targets:
+        table.add_row(*_row(network, data, outcome))
+    console.print(table)
+    if network.name == "onet":
+        _show_faces(network, data, out, console)
+    console.print()
+
+
+def _row(network: Network, data: ReportData, outcome: TargetOutcome) -> list[str]:
+    if outcome.comparison is None or outcome.provenance is None:
+        return [outcome.target, outcome.status, "–", "–", "–", str(outcome.failure)]
+    rows = [row for row in data.rows(outcome) if row.pair.metrics is not None]
+    metrics = [row.pair.metrics for row in rows]
+    last = [row.pair.metrics for row in rows if row.key.layer in network.model.output_names]
+    size, different = sum(m.size for m in metrics), sum(m.different_bits for m in metrics)
+    software = ", software adapter" if outcome.provenance.software else ""
+    return [
+        outcome.target,
+        f"{sum(m.identical for m in metrics)} of {len(metrics)}",
+        "all" if not different else f"{size - different:,} of {size:,}",
+        short(max(m.max_abs_to_scale for m in metrics), 2),
+        short(max((m.max_ulp for m in last if m.max_ulp is not None), default=None)),
+        f"{outcome.provenance.runtime} {outcome.provenance.version}, {outcome.provenance.backend}{software}",
+    ]
+
+
+def _show_faces(network: Network, data: ReportData, out: Path, console: Console) -> None:
+    reference = face(network, out / "reference.safetensors")
+    spots = ", ".join(f"{name} ({x:.2f}, {y:.2f})" for name, (x, y) in zip(LANDMARKS, reference.points, strict=True))
+    console.print(f"\nThe face in Keras: probability {reference.probability!r}; {spots}", soft_wrap=True)
+    for outcome in data.targets:
+        if outcome.saved is None or outcome.comparison is None:
+            continue
+        found = face(network, outcome.saved)
+        apart = float(np.abs(found.points - reference.points).max())
+        console.print(
+            f"  {outcome.target}: probability {found.probability!r}; its landmarks lie "
+            f"{f'{apart:.1e} pixels' if apart else 'not one bit'} from Keras's",
+            soft_wrap=True,
+        )
+
+
+def run(targets: Sequence[str], out: Path, console: Console, wanted: Iterable[Network] | None = None) -> list[ReportData]:
+    """Save and check every network; one ReportData each."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = []
+    for network in wanted if wanted is not None else networks():
+        model, inputs = network.save(out)
+        traces = out / network.name
+        data = check(model, str(inputs), targets, run=Run(save=traces))
+        show(network, data, traces, console)
+        found.append(data)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="mtcnn's three networks on a photograph, in Python and in browsers")
+    parser.add_argument("--in", dest="targets", action="append", default=[], metavar="TARGET", help="default: all found")
+    parser.add_argument("--out", type=Path, default=Path("mtcnn-faces"), metavar="DIR", help="default: %(default)s")
+    given = parser.parse_args(arguments)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    try:
+        reports = run(given.targets, given.out, console)
+    except BittrueError as error:
+        print(f"mtcnn_faces: {error}", file=sys.stderr)
+        return error.exit_code
+    console.print(f"The models, their inputs and all traces are in {given.out}.", soft_wrap=True)
+    return 3 if any(data.failures for data in reports) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

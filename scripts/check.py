@@ -1,0 +1,102 @@
+"""The gates and the tests: ``python scripts/check.py [--all] [PYTEST ARGUMENT …]``, run by the Python of .venv.
+
+Without ``--all``: the gates, and the tests that need neither a browser nor patience. With it: every test, which
+opens the browsers found. The gates go on side by side, and all of them report, not only the first that fails.
+Exits with 1 if a gate fails, else as pytest does.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import setup
+
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A command that must succeed. ``needs``: a file without which there is nothing to check yet."""
+
+    name: str
+    command: tuple[str, ...]
+    needs: str = "pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a gate went."""
+
+    gate: Gate
+    passed: bool
+    seconds: float
+    output: str
+
+
+def gates() -> list[Gate]:
+    """The slowest first, so that two cores are kept busy."""
+    node = setup.tool("node") or "node"
+    scripts = setup.BIN
+    return [
+        Gate("mypy", (str(setup.PYTHON), "-m", "mypy")),
+        Gate("tsc", (node, "node_modules/typescript/bin/tsc", "-p", "tsconfig.json"), "tsconfig.json"),
+        Gate("node --test", (node, "--test", *_javascript_tests()), "tests/js"),
+        Gate("lint-imports", (str(scripts / "lint-imports"), "--no-timings"), ".importlinter"),
+        Gate("ruff check", (str(scripts / "ruff"), "check", "--quiet")),
+        Gate("ruff format", (str(scripts / "ruff"), "format", "--check", "--quiet")),
+    ]
+
+
+def _javascript_tests() -> list[str]:
+    # Named one by one: what `node --test FOLDER` means has changed between versions of Node.
+    files = (setup.ROOT / "tests" / "js").glob("**/*.test.*js")
+    return sorted(path.relative_to(setup.ROOT).as_posix() for path in files)
+
+
+def check(gate: Gate) -> Outcome:
+    """Run one gate."""
+    started = time.monotonic()
+    done = subprocess.run(
+        gate.command, cwd=setup.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output = done.stdout.decode("utf-8", "replace").rstrip()
+    return Outcome(gate, done.returncode == 0, time.monotonic() - started, output)
+
+
+def check_gates() -> bool:
+    """Whether all gates pass; says how each went."""
+    present = [gate for gate in gates() if (setup.ROOT / gate.needs).exists()]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        outcomes = list(pool.map(check, present))
+    for outcome in outcomes:
+        print(f"{'ok    ' if outcome.passed else 'FAILED'} {outcome.gate.name} ({outcome.seconds:.1f} s)", flush=True)
+        if not outcome.passed:
+            print(outcome.output, flush=True)
+    return all(outcome.passed for outcome in outcomes)
+
+
+def run_tests(everything: bool, arguments: list[str]) -> int:
+    """pytest's exit code. Tests of one file that open a browser stay in one worker and share it."""
+    command = [str(setup.PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadgroup"]
+    if not everything:
+        command += ["-m", "not browser and not slow"]
+    return subprocess.run([*command, *arguments], cwd=setup.ROOT, stdin=subprocess.DEVNULL).returncode
+
+
+def main(arguments: list[str]) -> int:
+    """Gates first, tests after, whatever the gates said."""
+    everything = "--all" in arguments
+    clean = check_gates()
+    tested = run_tests(everything, [word for word in arguments if word != "--all"])
+    if not clean:
+        print("a gate has failed: see FAILED above", flush=True)
+    return tested or (0 if clean else 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,249 @@
+"""The fused pass over float32 pairs in WebAssembly (kernels/compare.c), driven through wasmtime.
+
+The module is a build artefact (scripts/build_kernels.py). Where it or the package wasmtime is missing, `load`
+says so, and the comparison takes its NumPy pass instead: the same figures, slower; sums may differ in their last
+digits. Results do not depend on the number of threads: counts are integers, and sums are kept by fixed blocks that
+are added without rounding.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .exact import ExactSum
+from .totals import TABLE, Counts, Peak, Severity, Sums, Totals, UlpTotals
+
+__all__ = ["Kernel", "KernelStatus", "load"]
+
+Floats = NDArray[np.float32]
+T = TypeVar("T")
+
+_LANES = 4
+_SPAN = 2**31  # elements a table of 32-bit counts takes at most
+_PARALLEL = 2**22  # elements below which a second thread does not pay
+_MAX_THREADS = 4
+
+_ADDRESSES = ("reference_address", "candidate_address", "state_address", "sums_address", "table_address")
+_FUNCTIONS = (*_ADDRESSES, "state_size", "block_size", "chunk_size", "reset", "feed", "refine_reset", "refine")
+_COUNTS = (
+    "different_values",
+    "different_bits",
+    "finite",
+    "nan_both",
+    "nan_mismatched",
+    "infinities_matched",
+    "infinities_mismatched",
+    "zero_signs_mismatched",
+    "nan_payloads_different",
+)
+_STATE = np.dtype(
+    [(name, "<u8") for name in _COUNTS]
+    + [("large_ulp_sum", "<u8"), ("powers", "<u8", (32,))]
+    + [(name, "<i8") for name in ("first_nan", "first_infinity", "first_zero_sign", "first_nan_payload")]
+    + [("worst", "<i8"), ("worst_ulp", "<i8"), ("max_abs", "<f8"), ("max_rel", "<f8")]
+    + [("scale", "<f4"), ("max_ulp", "<u4")]
+)
+"""The struct State of kernels/compare.c, field by field. ``scale`` is read as the float32 whose bits it holds."""
+
+
+@dataclass(frozen=True)
+class KernelStatus:
+    """Whether the fused pass can be used here; ``reason`` is a sentence where it cannot."""
+
+    available: bool
+    reason: str | None = None
+
+
+class _Instance:
+    """One instance of the module with its own memory. Not to be shared between threads."""
+
+    def __init__(self, engine: Any, module: Any) -> None:
+        import wasmtime
+
+        self._store = wasmtime.Store(engine)
+        exports = wasmtime.Instance(self._store, module, []).exports(self._store)
+        self._memory: Any = exports["memory"]
+        self._functions: dict[str, Any] = {name: exports[name] for name in _FUNCTIONS}
+        self.block, self.chunk = int(self.call("block_size")), int(self.call("chunk_size"))
+        if self.call("state_size") != _STATE.itemsize:
+            raise RuntimeError("compare.wasm is of another version than this package: build the kernels again")
+        self.reference = self._view("reference_address", np.dtype("<f4"), self.chunk)
+        self.candidate = self._view("candidate_address", np.dtype("<f4"), self.chunk)
+        self.state = self._view("state_address", _STATE, 1)
+        self.sums = self._view("sums_address", np.dtype("<f8"), 6 * (self.chunk // self.block)).reshape(-1, 6)
+        self.table = self._view("table_address", np.dtype("<u4"), TABLE * _LANES).reshape(-1, _LANES)
+
+    def close(self) -> None:
+        """Free the memory; every view on it ends with it."""
+        self._store.close()
+
+    def call(self, name: str, *arguments: int) -> Any:
+        return self._functions[name](self._store, *arguments)
+
+    def _view(self, address: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        """A window on the module's memory, which never grows and so never moves."""
+        buffer = self._memory.get_buffer_ptr(self._store, count * dtype.itemsize, int(self.call(address)))
+        view: NDArray[Any] = np.ctypeslib.as_array(buffer).view(dtype)
+        return view
+
+    def load(self, reference: Floats, candidate: Floats, start: int, stop: int) -> None:
+        """Copy elements [start, stop) in."""
+        self.reference[: stop - start] = reference[start:stop]
+        self.candidate[: stop - start] = candidate[start:stop]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The compiled module and its idle instances. May be used from several threads at once."""
+
+    engine: Any
+    module: Any
+    idle: list[_Instance] = field(default_factory=list)
+
+    @contextmanager
+    def _instance(self) -> Iterator[_Instance]:
+        try:
+            instance = self.idle.pop()
+        except IndexError:
+            instance = _Instance(self.engine, self.module)
+        yield instance
+        self.idle.append(instance)
+
+    def close(self) -> None:
+        """Free everything; no pass may be going on or follow."""
+        while self.idle:
+            self.idle.pop().close()
+        self.module.close()
+        self.engine.close()
+
+    @property
+    def block(self) -> int:
+        """Number of elements that sums are kept by."""
+        with self._instance() as instance:
+            return instance.block
+
+    def totals(self, reference: Floats, candidate: Floats, threads: int | None = None) -> Totals:
+        """Totals of two flat float32 arrays of one size. ``threads`` defaults to what the machine and size call for."""
+
+        def part(start: int, stop: int) -> Totals:
+            with self._instance() as instance:
+                return _totals(instance, reference, candidate, start, stop)
+
+        return sum(self._parts(part, reference.size, threads), Totals())
+
+    def scan(
+        self, reference: Floats, candidate: Floats, low: int, shift: int, threads: int | None = None
+    ) -> NDArray[np.uint64]:
+        """Counts of (d - low) >> shift over the ULP distances d of finite pairs; see `median.Scan`."""
+
+        def part(start: int, stop: int) -> NDArray[np.uint64]:
+            with self._instance() as instance:
+                return _scan(instance, reference, candidate, (start, stop), low, shift)
+
+        return sum(self._parts(part, reference.size, threads), np.zeros(TABLE, np.uint64))
+
+    def _parts(self, part: Callable[[int, int], T], size: int, threads: int | None) -> list[T]:
+        workers = (threads or _threads(size)) if size else 1
+        with self._instance() as instance:
+            step = min(_SPAN, -(-size // workers // instance.chunk) * instance.chunk or instance.chunk)
+        ranges = [(start, min(size, start + step)) for start in range(0, size, step)]
+        if workers == 1:
+            return [part(start, stop) for start, stop in ranges]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(lambda span: part(*span), ranges))
+
+
+def _threads(size: int) -> int:
+    return 1 if size < _PARALLEL else max(1, min(_MAX_THREADS, os.cpu_count() or 1))
+
+
+def _totals(instance: _Instance, reference: Floats, candidate: Floats, start: int, stop: int) -> Totals:
+    instance.call("reset")
+    rows = []
+    for low in range(start, stop, instance.chunk):
+        high = min(stop, low + instance.chunk)
+        instance.load(reference, candidate, low, high)
+        instance.call("feed", high - low, low)
+        rows.append(instance.sums[: -(-(high - low) // instance.block)].copy())
+    state = instance.state[0]
+    return Totals(
+        Counts(size=stop - start, **{name: int(state[name]) for name in _COUNTS}),
+        Sums(*(ExactSum.total(column) for column in np.concatenate(rows).T.tolist())),
+        float(state["max_rel"]),
+        float(state["scale"]),
+        float(state["max_abs"]),
+        _worst(state),
+        _ulp_totals(state, instance.table),
+    )
+
+
+def _worst(state: Any) -> Peak:
+    firsts = {
+        Severity.NAN: "first_nan",
+        Severity.INFINITY: "first_infinity",
+        Severity.VALUE: "worst",
+        Severity.ZERO_SIGN: "first_zero_sign",
+        Severity.NAN_PAYLOAD: "first_nan_payload",
+    }
+    for severity, name in firsts.items():
+        if state[name] >= 0:
+            magnitude = float(state["max_abs"]) if severity is Severity.VALUE else 0.0
+            return Peak(severity, magnitude, int(state[name]))
+    return Peak()
+
+
+def _ulp_totals(state: Any, table: NDArray[np.uint32]) -> UlpTotals:
+    largest = int(state["max_ulp"])
+    small = table[: min(largest + 1, TABLE)].sum(axis=1, dtype=np.uint64)
+    total = int((small * np.arange(small.size, dtype=np.uint64)).sum()) + int(state["large_ulp_sum"])
+    # Bins 0, 1, 2-3, 4-7, …: up to TABLE from the table, beyond it as the kernel counted them.
+    edges = [1 << power for power in range(small.size.bit_length() + 1) if 1 << power < small.size]
+    low = [int(small[edge : 2 * edge].sum()) for edge in edges]
+    high = [int(n) for n in state["powers"][TABLE.bit_length() - 1 : largest.bit_length()]]
+    whole = ExactSum.of(float(total >> 32), 32) + ExactSum.of(float(total & 0xFFFFFFFF))
+    return UlpTotals((int(small[0]), *low, *high), whole, largest, int(state["worst_ulp"]), small)
+
+
+def _scan(
+    instance: _Instance, reference: Floats, candidate: Floats, span: tuple[int, int], low: int, shift: int
+) -> NDArray[np.uint64]:
+    instance.call("refine_reset")
+    for start in range(*span, instance.chunk):
+        stop = min(span[1], start + instance.chunk)
+        instance.load(reference, candidate, start, stop)
+        instance.call("refine", stop - start, low - (low >> 31 << 32), shift)  # WebAssembly's i32, as signed
+    counts: NDArray[np.uint64] = instance.table.sum(axis=1, dtype=np.uint64)
+    return counts
+
+
+@cache
+def load() -> tuple[Kernel | None, KernelStatus]:
+    """The kernel, compiled once a process, or None and why."""
+    try:
+        import wasmtime
+    except ImportError:
+        return None, KernelStatus(False, "the package wasmtime is not installed")
+    path = resources.files("bittrue") / "_kernels" / "compare.wasm"
+    if not path.is_file():
+        return None, KernelStatus(False, "compare.wasm is not built: run scripts/build_kernels.py")
+    config = wasmtime.Config()
+    config.wasm_relaxed_simd = False
+    engine = wasmtime.Engine(config)
+    try:
+        kernel = Kernel(engine, wasmtime.Module(engine, path.read_bytes()))
+        kernel.block  # noqa: B018 - instantiates once: a module of another version is found here, not later
+    except (wasmtime.WasmtimeError, RuntimeError, KeyError) as error:
+        return None, KernelStatus(False, f"compare.wasm cannot be used: {error}")
+    atexit.register(kernel.close)  # later, while the interpreter goes down, wasmtime could no longer do it
+    return kernel, KernelStatus(True)

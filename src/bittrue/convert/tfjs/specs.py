@@ -1,0 +1,108 @@
+"""Shapes and dtypes of every tensor of a model, as far as they are known before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from numpy import dtype
+
+from bittrue.errors import ModelError, Unsupported
+from bittrue.graph.expansion import Constant, Expansion, InputRef, NodeRef, Ref, WeightRef, constant_dtype
+from bittrue.graph.layers import expand
+from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
+from bittrue.ops import TensorSpec
+
+__all__ = ["Specs", "infer_specs", "inputs_of", "scheduled"]
+
+Specs = Mapping[TensorRef, TensorSpec]
+
+
+def infer_specs(graph: Graph) -> Specs:
+    """The spec of every tensor of ``graph``, nested models counting as one layer.
+
+    Every layer is expanded into ops on the way, so Unsupported is raised for one whose meaning is not known.
+    """
+    specs: dict[TensorRef, TensorSpec] = {spec.ref: TensorSpec(spec.shape, spec.dtype) for spec in graph.inputs}
+    for layer, index in scheduled(graph):
+        outputs = _outputs(layer, index, [specs[ref] for ref in inputs_of(layer.calls[index])])
+        specs.update({TensorRef(layer.name, index, at): spec for at, spec in enumerate(outputs)})
+    return specs
+
+
+def inputs_of(call: Call) -> tuple[TensorRef, ...]:
+    """The tensors a call computes with: masks are TensorFlow.js's to pass on, and are no part of the graph there."""
+    keywords = Call((), {name: value for name, value in call.kwargs.items() if name != "mask"})
+    return call.inputs + keywords.keyword_inputs
+
+
+def scheduled(graph: Graph) -> Iterator[tuple[LayerNode, int]]:
+    """Every call that the outputs need, after those it needs itself."""
+    layers = {layer.name: layer for layer in graph.layers}
+    done: set[tuple[str, int]] = set()
+    for output in graph.outputs:
+        waiting = [(output.layer, output.call)]
+        while waiting:
+            name, index = waiting[-1]
+            layer = layers[name]
+            if (name, index) in done or not layer.calls:
+                waiting.pop()
+                continue
+            needed = [(ref.layer, ref.call) for ref in inputs_of(layer.calls[index])]
+            missing = [need for need in needed if need not in done and layers[need[0]].calls]
+            if missing:
+                waiting.extend(missing)
+                continue
+            done.add((name, index))
+            waiting.pop()
+            yield layer, index
+
+
+def _outputs(layer: LayerNode, call: int, inputs: Sequence[TensorSpec]) -> Sequence[TensorSpec]:
+    if layer.subgraph is not None:
+        inner = infer_specs(layer.subgraph)
+        return [inner[ref] for ref in layer.subgraph.outputs]
+    without_masks = _without_masks(layer, call)
+    try:
+        expansion = expand(without_masks, inputs, call)
+        return _results(without_masks, expansion, inputs)
+    except Unsupported:
+        raise
+    except ModelError as error:
+        raise Unsupported(f"layer {layer.name!r} ({layer.class_name}): {error}", layer=layer.name) from error
+
+
+def _without_masks(layer: LayerNode, call: int) -> LayerNode:
+    kwargs = {name: value for name, value in layer.calls[call].kwargs.items() if name != "mask"}
+    calls = list(layer.calls)
+    calls[call] = Call(layer.calls[call].args, kwargs)
+    return replace(layer, calls=tuple(calls))
+
+
+def _results(layer: LayerNode, expansion: Expansion, inputs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    nodes: list[TensorSpec] = []
+
+    def spec(ref: Ref) -> TensorSpec | None:
+        match ref:
+            case InputRef():
+                return inputs[ref.index]
+            case WeightRef():
+                return TensorSpec.of(layer.weights[ref.index].value)
+            case NodeRef():
+                return nodes[ref.index]
+            case Constant():
+                return None
+
+    for node in expansion.nodes:
+        found = [spec(ref) for ref in node.inputs]
+        floating = dtype(constant_dtype(tuple(found)))
+        nodes.append(node.op.infer(*(_known(ref, at, floating) for ref, at in zip(node.inputs, found, strict=True)))[0])
+    return [_known(ref, spec(ref), dtype("float32")) for ref in expansion.outputs]
+
+
+def _known(ref: Ref, spec: TensorSpec | None, floating: dtype[Any]) -> TensorSpec:
+    if spec is not None:
+        return spec
+    assert isinstance(ref, Constant)
+    return TensorSpec(ref.value.shape, floating)

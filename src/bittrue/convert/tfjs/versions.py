@@ -1,0 +1,46 @@
+"""Which TensorFlow.js has what.
+
+Read off the released packages: 1.7.2 and 4.22.0 in full, and the releases between them for when a name first appeared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bittrue.errors import UsageError
+
+__all__ = ["SINCE", "Version", "known", "parse_version"]
+
+Version = tuple[int, int, int]
+
+_OLDEST: Version = (1, 7, 2)
+
+SINCE: Mapping[str, Version] = MappingProxyType(
+    {
+        "Rescaling": (4, 22, 0),
+        "Conv3DTranspose": (4, 22, 0),
+        "swish": (4, 22, 0),
+        "mish": (4, 22, 0),
+        "gelu": (4, 22, 0),
+    }
+)
+"""Classes and activations that 1.7.2 lacks, and the first release that is known to have them."""
+
+
+def parse_version(text: str) -> Version:
+    """``"4.22.0"`` as numbers, a pre-release counting as its release. Raises UsageError for what is no version."""
+    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?", text)
+    if match is None:
+        raise UsageError(f"{text!r} is no version of TensorFlow.js; write it like 4.22.0")
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    if version < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise UsageError(f"TensorFlow.js {text} is too old: {oldest} is the oldest that Bittrue writes for")
+    return version
+
+
+def known(name: str, version: Version) -> bool:
+    """Whether TensorFlow.js of ``version`` has the class or activation called ``name``."""
+    return SINCE.get(name, _OLDEST) <= version

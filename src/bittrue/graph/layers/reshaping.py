@@ -1,0 +1,76 @@
+"""Layers that move, cut or repeat elements."""
+
+from __future__ import annotations
+
+import re
+
+from bittrue.ops import Pad
+
+from ..formula import Formula, Value
+from .layout import back, channels_first, channels_last
+from .registry import expands
+
+
+def _spatial(formula: Formula) -> int:
+    return int(re.sub(r"\D", "", formula.layer.class_name))
+
+
+@expands("Flatten")
+def flatten(formula: Formula) -> Value:
+    """All axes but the batch in one."""
+    x = formula.x
+    return (x.moved(1, -1) if channels_first(formula) and x.rank > 2 else x).reshaped((-1,))
+
+
+@expands("Reshape")
+def reshape(formula: Formula) -> Value:
+    """The elements of each example in another shape."""
+    return formula.x.reshaped(formula.options.wholes("target_shape"))
+
+
+@expands("Permute")
+def permute(formula: Formula) -> Value:
+    """The axes of each example, counted from 1, in another order."""
+    return formula.x.transposed(0, *formula.options.wholes("dims"))
+
+
+@expands("RepeatVector")
+def repeat_vector(formula: Formula) -> Value:
+    """(batch, features) to (batch, n, features)."""
+    x = formula.x
+    if x.rank != 2:
+        raise formula.refused(f"it is called on a tensor of {x.rank} axes, where two are expected")
+    return x.reshaped((1, -1)).repeated(1, formula.options.whole("n"))
+
+
+@expands("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
+def zero_padding(formula: Formula) -> Value:
+    """Zeros around the spatial axes."""
+    spatial = _spatial(formula)
+    amounts = formula.options.pairs("padding", 1, spatial)
+    widths = ((0, 0), (0, 0), *amounts) if channels_first(formula) else ((0, 0), *amounts, (0, 0))
+    return formula.apply(Pad(widths), formula.x)
+
+
+@expands("Cropping1D", "Cropping2D", "Cropping3D")
+def cropping(formula: Formula) -> Value:
+    """The ends of the spatial axes taken off."""
+    spatial = _spatial(formula)
+    start = 2 if channels_first(formula) else 1
+    y = formula.x
+    for axis, (low, high) in enumerate(formula.options.pairs("cropping", 1, spatial), start):
+        if low or high:
+            y = y.sliced(axis, low, -high or None)
+    return y
+
+
+@expands("UpSampling1D", "UpSampling2D", "UpSampling3D")
+def up_sampling(formula: Formula) -> Value:
+    """Every element of the spatial axes several times."""
+    spatial = _spatial(formula)
+    first = channels_first(formula)
+    formula.options.only("interpolation", "nearest")
+    y = channels_last(formula.x, spatial, first)
+    for axis, times in enumerate(formula.options.wholes("size", 2, spatial), 1):
+        y = y.repeated(axis, times)
+    return back(y, spatial, first)

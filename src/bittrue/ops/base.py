@@ -1,0 +1,258 @@
+"""What every primitive op is: its shapes and dtypes, its meaning in float64, and what rounding may do to it.
+
+An op is a frozen dataclass whose fields are its attributes; nothing about a runtime is known here. The bounds
+follow N. J. Higham, *Accuracy and Stability of Numerical Algorithms* (2nd ed., SIAM 2002), chapters 2 to 4:
+with unit roundoff u, n roundings on one path change a sum of products by at most γₙ = nu / (1 - nu) of the
+sum of their magnitudes, in any order of summation, fused or not.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bittrue.errors import ModelError
+from bittrue.trace import Array
+
+__all__ = ["Allowance", "Axioms", "ExactOp", "Op", "Shape", "TensorSpec", "broadcast", "promote", "same_size"]
+
+Shape = tuple[int | None, ...]
+"""Sizes of a tensor's axes; None is a size not known before the model runs."""
+
+_TRUTH_ROUNDOFF = 2.0**-53
+_SLACK = 1 + 2.0**-20  # pays for evaluating the bounds themselves in float64
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Shape (None for an unknown size) and dtype of a tensor."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, array: Array) -> TensorSpec:
+        """The spec of a tensor at hand."""
+        return cls(array.shape, array.dtype)
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the dtype is a floating-point one (bfloat16 and its kin included)."""
+        return _is_floating(self.dtype)
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype}({sizes})"
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What an implementation of a function may be off by: ``ulps`` of the result plus ``absolute`` ulps of 1.
+
+    The absolute part is for formulas that cancel, e.g. exp(x) - 1 for expm1 or (1 - e) / (1 + e) for tanh.
+    """
+
+    ulps: float = 4.0
+    absolute: float = 0.0
+
+
+_FUNCTIONS: Mapping[str, Allowance] = MappingProxyType(
+    {
+        "expm1": Allowance(4, 4),
+        "log": Allowance(4, 1),
+        "log1p": Allowance(4, 4),
+        "softplus": Allowance(4, 4),
+        "tanh": Allowance(4, 4),
+        "sigmoid": Allowance(4, 1),
+        "erf": Allowance(4, 4),
+        "sin": Allowance(4, 1),
+        "cos": Allowance(4, 1),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Axioms:
+    """What a floating-point arithmetic promises. The defaults are IEEE binary32 that may flush subnormals.
+
+    ``unit_roundoff``: relative error of sums, products and fused multiply-add. ``division``: of quotients and
+    roots, in units of ``unit_roundoff`` (1 where they are correctly rounded). ``smallest_normal``: below it
+    operands and results may be flushed to zero; ``largest``: above it nothing is promised. ``functions``: of each
+    elementary function, its allowance by its name in `bittrue.ops.unary`, ``function`` for those not named. They
+    are assumptions about ordinary CPU libraries, not theorems; a backend's own table replaces them.
+    """
+
+    unit_roundoff: float = 2.0**-24
+    division: float = 1.0
+    smallest_normal: float = 2.0**-126
+    largest: float = (2 - 2.0**-23) * 2.0**127
+    function: Allowance = Allowance()
+    functions: Mapping[str, Allowance] = field(default_factory=lambda: _FUNCTIONS)
+
+    def gamma(self, roundings: float) -> float:
+        """γₙ of Higham (lemma 3.1) for ``roundings``, plus the same for the float64 evaluation it is held against."""
+        return (_gamma(roundings, self.unit_roundoff) + _gamma(roundings, _TRUTH_ROUNDOFF)) * _SLACK
+
+    def sums(self, magnitudes: Array, roundings: float, terms: int) -> Array:
+        """Bound of a sum of ``terms`` whose magnitudes add up to ``magnitudes``; infinite where it may overflow."""
+        bound = self.gamma(roundings) * magnitudes + 2 * terms * self.smallest_normal
+        return np.where(magnitudes > self.largest, inf, bound)
+
+    def allowed(self, function: str, magnitudes: Array | float) -> Array:
+        """Bound of ``function`` where its result is of size ``magnitudes``. One ulp is at most 2u of the value."""
+        allowance = self.functions.get(function, self.function)
+        ulp = 2 * self.unit_roundoff + 4 * _TRUTH_ROUNDOFF
+        return np.asarray((allowance.ulps * magnitudes + allowance.absolute) * ulp * _SLACK)
+
+
+def _gamma(roundings: float, unit_roundoff: float) -> float:
+    lost = roundings * unit_roundoff
+    return lost / (1 - lost) if lost < 1 else inf
+
+
+class Op(ABC):
+    """One primitive operation with one output. Subclasses are frozen dataclasses; their fields are attributes.
+
+    The base validates: whatever `evaluate` and `error_bound` are given has passed `infer` first.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+
+    @property
+    def name(self) -> str:
+        """The op's name in messages and tables: its class name."""
+        return type(self).__name__
+
+    def infer(self, *specs: TensorSpec) -> tuple[TensorSpec, ...]:
+        """Specs of the outputs for inputs of ``specs``. Raises ModelError where they do not fit."""
+        least, most = self.arity
+        if len(specs) < least or (most is not None and len(specs) > most):
+            raise self.refused(*specs, because=f"it takes {_count(least, most)}")
+        return (self._infer(*specs),)
+
+    def evaluate(self, *arrays: Array) -> tuple[Array, ...]:
+        """The op's meaning: float64 in and out (narrower floats are widened), integers and booleans as they are."""
+        self.infer(*map(TensorSpec.of, arrays))
+        with np.errstate(all="ignore"):
+            return (self._evaluate(*map(widened, arrays)),)
+
+    def reduction_length(self, *shapes: tuple[int, ...]) -> int:
+        """Number of terms in each of the op's sums, 0 where it sums nothing."""
+        return 0
+
+    def error_bound(self, axioms: Axioms, *arrays: Array, errors: tuple[Array | float, ...] | None = None) -> Array:
+        """Elementwise bound on the distance of the computed from the exact result, for one evaluation under ``axioms``.
+
+        ``exact`` is `evaluate` on ``arrays``. ``errors`` bound how far the operands of the computation may lie
+        from ``arrays`` (None: not at all), so that bounds compose. For a boolean operand a positive error says
+        that it may be the other truth value. Infinite where nothing is promised; 0 for integral results.
+        """
+        exact = self.evaluate(*arrays)[0]
+        operands = tuple(widened(array) for array in arrays)
+        given = errors if errors is not None else (0.0,) * len(operands)
+        with np.errstate(all="ignore"):
+            moved = tuple(_flushed(axioms, array, error) for array, error in zip(operands, given, strict=True))
+            bound = self._bound(axioms, exact, operands, moved)
+        return np.where(np.isnan(bound), inf, bound)
+
+    def _bound(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        carried = np.broadcast_to(np.float64(0), exact.shape)
+        if any(np.any(error) for error in errors):
+            carried = self._carried(exact, operands, errors)
+        if not np.issubdtype(exact.dtype, np.floating):
+            return carried
+        magnitudes = tuple(np.abs(array) + error for array, error in zip(operands, errors, strict=True))
+        size = np.abs(exact) + carried
+        bound = carried + self._rounding(axioms, size, magnitudes)
+        bound = bound + np.where((size > 0) & (size < 2 * axioms.smallest_normal), axioms.smallest_normal, 0.0)
+        return np.where(np.isfinite(exact) & (size + bound > axioms.largest), inf, bound)
+
+    def refused(self, *specs: TensorSpec, because: str) -> ModelError:
+        """The error for inputs that do not fit, as one sentence."""
+        given = ", ".join(map(str, specs)) or "nothing"
+        return ModelError(f"{self} cannot take {given}: {because}")
+
+    @abstractmethod
+    def _infer(self, *specs: TensorSpec) -> TensorSpec: ...
+
+    @abstractmethod
+    def _evaluate(self, *arrays: Array) -> Array: ...
+
+    @abstractmethod
+    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        """Bound on the change of the result where no operand moves by more than its ``errors``."""
+
+    @abstractmethod
+    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
+        """Bound on the op's own error for operands up to ``magnitudes`` and exact results up to ``size``."""
+
+
+class ExactOp(Op):
+    """An op that moves values and rounds nothing: what its operands carry is moved the same way."""
+
+    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        return np.asarray(self._evaluate(*errors), np.float64)
+
+    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
+        return np.zeros_like(size)
+
+
+def widened(array: Array) -> Array:
+    """Floats as float64, integers as int64, booleans as they are."""
+    if array.dtype == np.bool_:
+        return array
+    return np.asarray(array, np.float64 if _is_floating(array.dtype) else np.int64)
+
+
+def promote(*specs: TensorSpec) -> np.dtype[Any]:
+    """The dtype of an elementwise result: the widest floating one if any is floating, else as NumPy has it."""
+    floating = [spec.dtype for spec in specs if spec.is_floating]
+    return np.result_type(*(floating or [spec.dtype for spec in specs]))
+
+
+def same_size(first: int | None, second: int | None) -> bool:
+    """Whether two sizes may be equal."""
+    return first is None or second is None or first == second
+
+
+def broadcast(*shapes: Shape) -> Shape | None:
+    """The shape that ``shapes`` broadcast to by NumPy's rules, None if they do not."""
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result: list[int | None] = []
+    for sizes in zip(*padded, strict=True):
+        known = {size for size in sizes if size not in (1, None)}
+        if len(known) > 1:
+            return None
+        result.append(known.pop() if known else (None if None in sizes else 1))
+    return tuple(result)
+
+
+def _is_floating(dtype: np.dtype[Any]) -> bool:
+    # bfloat16 and the float8 types of ml_dtypes are registered with NumPy as kind "V".
+    return dtype.kind == "f" or (dtype.kind == "V" and "float" in dtype.name)
+
+
+def _flushed(axioms: Axioms, array: Array, error: Array | float) -> Array:
+    moved = np.broadcast_to(np.asarray(error, np.float64), array.shape)
+    if array.dtype.kind != "f":
+        return moved
+    small = (array != 0) & (np.abs(array) < axioms.smallest_normal)
+    return moved + np.where(small, np.abs(array), 0.0) if small.any() else moved
+
+
+def _count(least: int, most: int | None) -> str:
+    if least == most:
+        return f"{least} input" + "s" * (least != 1)
+    return f"at least {least} inputs" if most is None else f"{least} to {most} inputs"

@@ -1,0 +1,87 @@
+"""Arithmetic on two tensors, element by element, with broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bittrue.trace import Array
+
+from .base import Axioms, Op, TensorSpec, broadcast, promote
+
+__all__ = ["OPERATIONS", "Binary"]
+
+OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
+    {
+        "add": np.add,
+        "divide": np.true_divide,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+        "multiply": np.multiply,
+        "power": np.power,
+        "subtract": np.subtract,
+    }
+)
+"""The operations by name, as float64 evaluates them."""
+
+
+@dataclass(frozen=True)
+class Binary(Op):
+    """``operation`` of two tensors that broadcast; the names are the keys of `OPERATIONS`."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    operation: str
+
+    def __post_init__(self) -> None:
+        if self.operation not in OPERATIONS:
+            raise ValueError(f"no operation is called {self.operation!r}; known are {', '.join(OPERATIONS)}")
+
+    def _infer(self, *specs: TensorSpec) -> TensorSpec:
+        shape = broadcast(*(spec.shape for spec in specs))
+        if shape is None:
+            raise self.refused(*specs, because="the shapes do not broadcast")
+        dtype = promote(*specs)
+        if self.operation in ("divide", "power") and not any(spec.is_floating for spec in specs):
+            raise self.refused(*specs, because="it needs a floating-point tensor")
+        return TensorSpec(shape, dtype)
+
+    def _evaluate(self, *arrays: Array) -> Array:
+        return np.asarray(OPERATIONS[self.operation](*arrays))
+
+    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        (a, b), (da, db) = arrays, errors
+        match self.operation:
+            case "add" | "subtract":
+                return da + db
+            case "maximum" | "minimum":
+                return np.maximum(da, db)
+            case "multiply":
+                return np.asarray(np.abs(a) * db + np.abs(b) * da + da * db)
+            case "divide":
+                # |(a+da)/(b+db) - a/b| ≤ (da + |a/b| db) / (|b| - db), without bound if b may vanish.
+                room = np.abs(b) - db
+                return np.where(room > 0, (da + np.abs(exact) * db) / room, np.where((da > 0) | (db > 0), np.inf, 0.0))
+            case _:
+                # x ** y with x > 0 is monotone in each operand: the extremes lie at corners.
+                powers = (np.power(np.maximum(a + s * da, 0), b + t * db) for s in _SIGNS for t in _SIGNS)
+                corners = [np.abs(power - exact) for power in powers]
+                worst: Array = np.max(np.stack(np.broadcast_arrays(*corners)), axis=0)
+                return np.where((da > 0) | (db > 0), np.where(a - da > 0, worst, np.inf), 0.0)
+
+    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
+        match self.operation:
+            case "maximum" | "minimum":
+                return np.zeros_like(size)
+            case "divide":
+                return axioms.gamma(axioms.division) * size
+            case "power":
+                return axioms.allowed("power", size)
+            case _:
+                return axioms.gamma(1) * size
+
+
+_SIGNS = (-1.0, 1.0)

@@ -1,0 +1,66 @@
+"""Maximum or mean over sliding windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from bittrue.trace import Array
+
+from .base import Axioms, Op, TensorSpec
+from .window import Padding, output_sizes, pad, paddings, taps
+
+__all__ = ["Pool"]
+
+
+@dataclass(frozen=True)
+class Pool(Op):
+    """``kind`` "max" or "average" over windows of ``size`` on x (batch, spatial…, C). Padding is never counted."""
+
+    kind: str
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: Padding = "valid"
+
+    def _infer(self, *specs: TensorSpec) -> TensorSpec:
+        (x,) = specs
+        if x.rank != len(self.size) + 2:
+            raise self.refused(x, because=f"it needs {len(self.size) + 2} axes")
+        if self.kind == "average" and not x.is_floating:
+            raise self.refused(x, because="it needs a floating-point tensor")
+        sizes = output_sizes(self.padding, x.shape[1:-1], self.size, self.strides)
+        if any(size is not None and size < 1 for size in sizes):
+            raise self.refused(x, because="the window is larger than the padded input")
+        return TensorSpec((x.shape[0], *sizes, x.shape[-1]), x.dtype)
+
+    def reduction_length(self, *shapes: tuple[int, ...]) -> int:
+        return prod(self.size) if self.kind == "average" else 0
+
+    def _evaluate(self, *arrays: Array) -> Array:
+        (x,) = arrays
+        if self.kind == "max":
+            return self._fold(x, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
+        ones = np.ones((1, *x.shape[1:-1], 1))
+        return self._fold(x, 0.0) / self._fold(ones, 0.0)
+
+    def _fold(self, x: Array, outside: float) -> Array:
+        amounts = paddings(self.padding, x.shape[1:-1], self.size, self.strides)
+        shape = output_sizes(self.padding, x.shape[1:-1], self.size, self.strides)
+        sizes = tuple(size for size in shape if size is not None)
+        result = np.full((len(x), *sizes, x.shape[-1]), outside, x.dtype)
+        combine = np.maximum if self.kind == "max" else np.add
+        for _, view in taps(pad(x, amounts, outside), self.size, self.strides, (1,) * len(sizes), sizes):
+            combine(result, view, out=result)
+        return result
+
+    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        # A maximum moves by no more than the largest of the errors in its window, a mean by their mean.
+        return self._evaluate(errors[0]) * (1 + prod(self.size) * 2.0**-52)
+
+    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
+        if self.kind == "max":
+            return np.zeros_like(size)
+        terms = prod(self.size)
+        return axioms.sums(self._evaluate(magnitudes[0]), terms + 1 + axioms.division, terms)

@@ -1,0 +1,62 @@
+"""Softmax along one axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bittrue.trace import Array
+
+from .base import Axioms, Op, TensorSpec
+
+__all__ = ["Softmax"]
+
+
+@dataclass(frozen=True)
+class Softmax(Op):
+    """exp(x - max) / Σ exp(x - max) along ``axis``."""
+
+    axis: int = -1
+
+    def _infer(self, *specs: TensorSpec) -> TensorSpec:
+        (x,) = specs
+        if not -x.rank <= self.axis < x.rank:
+            raise self.refused(x, because="the axis is out of range")
+        if not x.is_floating:
+            raise self.refused(x, because="it needs a floating-point tensor")
+        return x
+
+    def reduction_length(self, *shapes: tuple[int, ...]) -> int:
+        return shapes[0][self.axis]
+
+    def _evaluate(self, *arrays: Array) -> Array:
+        e = np.exp(self._shifted(arrays[0]))
+        return np.asarray(e / e.sum(axis=self.axis, keepdims=True))
+
+    def _shifted(self, x: Array) -> Array:
+        return np.asarray(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
+
+    def _bound(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        # To first order: subtracting the maximum errs by u|z|, so exp(z) by u|z| of itself, to which come the
+        # function's own allowance, the sum and the division; r / (1 - r) covers the higher orders.
+        (error,) = errors
+        carried = self._carried(exact, operands, errors)
+        size = exact + carried
+        z = np.abs(self._shifted(operands[0])) + error + error.max(axis=self.axis, keepdims=True, initial=0.0)
+        shift = axioms.gamma(1) * np.where(size > 0, z, 0.0)
+        terms = exact.shape[self.axis]
+        others = np.sum(size * shift, axis=self.axis, keepdims=True)
+        r = shift + others + 2 * axioms.allowed("exp", 1.0) + axioms.gamma(terms + 1 + axioms.division)
+        grown = np.where(r < 0.5, r / (1 - r), np.inf)
+        return np.asarray(carried + size * grown + (2 * terms + 2) * axioms.smallest_normal)
+
+    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
+        # No logit moves by more than its error, so no quotient by more than a factor exp(±(dᵢ + max d)).
+        (error,) = errors
+        moved = error + error.max(axis=self.axis, keepdims=True, initial=0.0)
+        grown = np.minimum(exact * np.expm1(moved), 1.0)
+        return np.asarray(grown + np.where(moved > 0, 2.0**-50 * exact, 0.0))
+
+    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
+        raise NotImplementedError("Softmax bounds both parts at once")

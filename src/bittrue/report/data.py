@@ -1,0 +1,162 @@
+"""What a report shows, before anybody decides how. Facts only; everything else is derived by property."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bittrue.comparison import Comparison, Metrics, Pair
+from bittrue.errors import BittrueError, TargetUnavailable
+from bittrue.trace import Check, Key, Provenance
+
+__all__ = ["InputFacts", "LayerRow", "ModelFacts", "Published", "ReferenceOutcome", "ReportData", "TargetOutcome"]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What was run. ``parameters`` counts scalars; ``source`` is the file as the user named it, if any.
+
+    ``classes`` maps a layer's path (names joined by "/") to its Keras class.
+    """
+
+    name: str
+    kind: str
+    source: str | None
+    parameters: int
+    classes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, those of nested models included."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """One input tensor that the model was fed. ``shape`` includes the batch."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One output of one call of one layer on one target, beside the reference and the float64 answer."""
+
+    class_name: str
+    pair: Pair
+    own_accuracy: Metrics | None
+    reference_accuracy: Metrics | None
+
+    @property
+    def key(self) -> Key:
+        """Which tensor it is."""
+        return self.pair.key
+
+    @property
+    def label(self) -> str:
+        """The layer's name; ``#call`` and ``[output]`` only where there is more than the first."""
+        call = f"#{self.key.call}" if self.key.call else ""
+        return f"{self.key.layer}{call}" + (f"[{self.key.index}]" if self.key.index else "")
+
+
+@dataclass(frozen=True)
+class Published:
+    """How many of the published table's lines a run reproduced character by character."""
+
+    lines: int
+    matched: int
+
+
+@dataclass(frozen=True)
+class ReferenceOutcome:
+    """The run that all targets are compared with. ``accuracy`` is its distance from the float64 answer."""
+
+    provenance: Provenance
+    checks: tuple[Check, ...]
+    accuracy: Comparison | None
+    no_truth: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TargetOutcome:
+    """What became of one target: compared, or failed with ``failure``.
+
+    ``published`` counts the lines of the published table that this target reproduced; None where the run
+    is not the published experiment. ``saved`` is the file that holds the trace, if it was kept.
+    """
+
+    target: str
+    provenance: Provenance | None = None
+    checks: tuple[Check, ...] = ()
+    comparison: Comparison | None = None
+    accuracy: Comparison | None = None
+    failure: BittrueError | None = None
+    published: Published | None = None
+    saved: str | None = None
+
+    @property
+    def status(self) -> str:
+        """``compared``, ``absent`` (not on this machine) or ``failed``."""
+        if self.failure is None:
+            return "compared"
+        return "absent" if isinstance(self.failure, TargetUnavailable) else "failed"
+
+    @property
+    def outputs(self) -> tuple[Pair, ...]:
+        """The pairs of layer outputs, in execution order."""
+        return self.comparison.of_kind("output") if self.comparison else ()
+
+    @property
+    def weights(self) -> tuple[Pair, ...]:
+        """The pairs of weights."""
+        return self.comparison.of_kind("weight") if self.comparison else ()
+
+    @property
+    def identical(self) -> bool:
+        """Whether every bit of every record is the same on both sides, and every record has its twin."""
+        return self.comparison is not None and self.comparison.identical
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything one run of a command found out. ``command`` is ``demo``, ``check`` or ``compare``."""
+
+    command: str
+    model: ModelFacts | None
+    inputs: tuple[InputFacts, ...]
+    input_description: str
+    reference: ReferenceOutcome
+    targets: tuple[TargetOutcome, ...]
+    notes: tuple[str, ...] = ()
+
+    def rows(self, outcome: TargetOutcome) -> list[LayerRow]:
+        """The layers of one target, in execution order; input layers are left to the inputs."""
+        own = _metrics(outcome.accuracy)
+        reference = _metrics(self.reference.accuracy)
+        classes: Mapping[str, Any] = self.model.classes if self.model else {}
+        return [
+            LayerRow(classes.get(pair.key.layer, ""), pair, own.get(pair.key), reference.get(pair.key))
+            for pair in outcome.outputs
+            if classes.get(pair.key.layer) != "InputLayer"
+        ]
+
+    @property
+    def published(self) -> TargetOutcome | None:
+        """The target whose numbers the published table shows (webgl in Chrome), if it was run."""
+        for outcome in self.targets:
+            if outcome.published is not None and outcome.target.startswith("chrome:webgl"):
+                return outcome
+        return None
+
+    @property
+    def failures(self) -> list[TargetOutcome]:
+        """Targets that did not deliver."""
+        return [outcome for outcome in self.targets if outcome.failure is not None]
+
+
+def _metrics(comparison: Comparison | None) -> dict[Key, Metrics]:
+    pairs = comparison.of_kind("output") if comparison else ()
+    return {pair.key: pair.metrics for pair in pairs if pair.metrics is not None}

@@ -1,0 +1,115 @@
+"""The host of a whole check: one server, and one browser of each kind, shared by all targets."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bittrue.errors import UsageError
+from bittrue.graph.model import Graph
+
+from .base import NullProgress, Progress, Runtime
+from .browser import BrowserRuntime, Tab
+from .discovery import find_browser, find_driver, missing_browser
+from .launch import CommandLineBrowser, Display, OpenBrowser
+from .node import NodeRuntime
+from .server import Server
+from .target import Target
+from .webdriver import open_local, open_remote
+
+if TYPE_CHECKING:
+    from bittrue.convert.tfjs.artifact import Artifact
+
+__all__ = ["Host"]
+
+
+class Host(AbstractContextManager["Host"]):
+    """Opens what targets need when they need it, and ends all of it when it is left.
+
+    ``port`` is the one to listen on, 0 for any free one; ``webdriver`` the address of a remote WebDriver to
+    open browsers with instead of those of this machine; ``headless`` False shows their windows. Raises
+    UsageError if the port cannot be had, when the first browser is needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        webdriver: str | None = None,
+        progress: Progress | None = None,
+        headless: bool = True,
+    ) -> None:
+        self._port = port
+        self._webdriver = webdriver
+        self._progress = progress or NullProgress()
+        self._headless = headless
+        self._running: Server | None = None
+        self._tabs: dict[tuple[str, bool], Tab] = {}
+        self._artifacts: dict[Path, str] = {}
+        atexit.register(self.close)
+
+    def runtime(self, target: Target, artifact: Artifact, graph: Graph) -> Runtime:
+        """What runs ``artifact`` (the model ``graph``, converted) on ``target``. Raises UsageError for keras."""
+        if target.is_browser:
+            return BrowserRuntime(target, artifact, graph, self, self._progress)
+        if target.engine == "node":
+            return NodeRuntime(target, artifact, graph, self._progress)
+        raise UsageError(f"{target} does not run in a browser or in Node: use the runtime for Keras")
+
+    def tab(self, target: Target) -> Tab:
+        """The tab of the browser that ``target`` runs in, opened if it is not; for runtimes alone."""
+        key = target.engine, target.engine == "firefox" and target.backend in ("webgl", "webgpu")
+        tab = self._tabs.get(key)
+        if tab is None or tab.broken:
+            if tab is not None:
+                tab.close()
+            tab = self._tabs[key] = Tab(self.server, self._open(target))
+        return tab
+
+    def _open(self, target: Target) -> OpenBrowser:
+        if self._webdriver:
+            return open_remote(target.engine, self._webdriver, headless=self._headless)
+        browser = find_browser(target.engine)
+        if browser is None:
+            raise missing_browser(target.engine)
+        driver = find_driver(target.engine)
+        display = Display.choose(target.engine, target.backend, headless=self._headless)
+        if driver is not None:
+            return open_local(target.engine, browser, driver, display)
+        return CommandLineBrowser(target.engine, browser, display)
+
+    @property
+    def server(self) -> Server:
+        """The loopback server, started when first needed."""
+        if self._running is None:
+            self._running = Server(self._port)
+            web = Path(__file__).parent.parent / "web"
+            names = [path.relative_to(web).as_posix() for path in web.rglob("*") if path.is_file()]
+            self._running.mount("agent", web, names)
+        return self._running
+
+    def artifact_base(self, artifact: Artifact) -> str:
+        """Where a page finds the artifact's files."""
+        folder = artifact.folder.resolve()
+        if folder not in self._artifacts:
+            prefix = f"artifact/{len(self._artifacts) + 1}"
+            self._artifacts[folder] = self.server.mount(prefix, folder, artifact.files)
+        return self._artifacts[folder]
+
+    def close(self) -> None:
+        """End every browser and the server; may be called again."""
+        atexit.unregister(self.close)
+        try:
+            while self._tabs:
+                self._tabs.popitem()[1].close()
+        finally:
+            if self._running is not None:
+                self._running.close()
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(KeyboardInterrupt):  # a second Ctrl-C must not stop the ending
+            self.close()
+            return
+        self.close()

@@ -1,0 +1,111 @@
+"""What an agent is asked to do: the ``run`` frame of docs/protocol.md."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bittrue.errors import UsageError
+from bittrue.graph.model import Graph, LayerCall
+
+from .base import TraceOptions
+from .target import Target
+
+if TYPE_CHECKING:
+    from bittrue.convert.tfjs.artifact import Artifact
+
+__all__ = ["Job", "flag_value"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one artifact on one target.
+
+    ``scripts`` of TensorFlow.js lie under ``runtime_base``, the artifact's files under ``artifact_base``:
+    addresses for a page, folders for Node, each ending in a separator.
+    """
+
+    target: Target
+    version: str
+    runtime_base: str
+    scripts: tuple[str, ...]
+    artifact: Artifact
+    artifact_base: str
+    inputs: tuple[str, ...]
+    calls: tuple[LayerCall, ...]
+    layers: tuple[str, ...] | None
+    runs: int
+    budget: int
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        graph: Graph,
+        artifact: Artifact,
+        runtime: tuple[str, str, tuple[str, ...]],
+        artifact_base: str,
+        options: TraceOptions,
+    ) -> Job:
+        """``runtime`` is version, base and scripts. Raises UsageError for a layer that the model does not have."""
+        version, base, scripts = runtime
+        calls = tuple(graph.calls())
+        layers = None if options.layers is None else _known(tuple(options.layers), calls)
+        inputs = tuple(spec.name for spec in graph.inputs)
+        return cls(
+            target, version, base, scripts, artifact, artifact_base, inputs, calls, layers, options.runs, options.budget
+        )
+
+    def header(self) -> dict[str, Any]:
+        """The header of the ``run`` frame."""
+        return {"type": "run", "job": self._job()}
+
+    def _job(self) -> dict[str, Any]:
+        return {
+            "target": str(self.target),
+            "runtime": {
+                "name": self.target.runtime or "tfjs",
+                "version": self.version,
+                "base": self.runtime_base,
+                "scripts": list(self.scripts),
+            },
+            "artifact": {"format": self.artifact.format, "base": self.artifact_base},
+            "hashes": dict(self.artifact.files),
+            "backend": self.target.backend,
+            "flags": self.flags,
+            "inputs": list(self.inputs),
+            "calls": [{"path": list(call.path), "nodes": list(call.nodes)} for call in self.calls],
+            "layers": None if self.layers is None else list(self.layers),
+            "weights": True,
+            "capture": True,
+            "runs": self.runs,
+            "batch": True,
+            "budget": self.budget,
+        }
+
+    @property
+    def flags(self) -> Mapping[str, Any]:
+        """The target's flags as JSON values."""
+        return {name: flag_value(text) for name, text in self.target.flags}
+
+
+def flag_value(text: str) -> Any:
+    """A flag as TensorFlow.js takes it: ``true`` and numbers are values, all else is text."""
+    try:
+        value = json.loads(text.lower() if text.lower() in ("true", "false") else text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) and value == value else text
+
+
+def _known(wanted: Sequence[str], calls: Sequence[LayerCall]) -> tuple[str, ...]:
+    names = {call.name for call in calls}
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, sorted(names), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(names)[:20])}"
+            raise UsageError(f"the model has no layer {name!r} to capture: {hint}")
+    return tuple(wanted)

@@ -1,0 +1,344 @@
+"""One run of one Keras model in this process: predict, repeat, capture in windows, and check each against the other."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from bittrue.errors import BittrueError, TargetFailure, UsageError
+from bittrue.graph.model import Graph
+from bittrue.trace import Array, Check, Key, Provenance, Record
+
+from .base import TraceOptions
+from .keras_hooks import CallSite, Hooks, call_sites, functional
+from .keras_provenance import keras_provenance
+
+__all__ = ["KerasSession", "Sink"]
+
+
+class Sink(Protocol):
+    """Where a session's results go, in the order in which they come."""
+
+    def environment(self, provenance: Provenance) -> None:
+        """What the model runs on; said before anything runs."""
+
+    def phase(self, what: str) -> None:
+        """The session is now doing ``what``."""
+
+    def record(self, record: Record, total: int | None) -> None:
+        """A record; all records together are about ``total`` bytes."""
+
+
+@dataclass
+class KerasSession:
+    """Runs ``model`` (a live Keras model that ``graph`` describes) on ``inputs``, the input tensors by name.
+
+    Every pass is the model's own ``predict`` with the whole batch in one step.
+    """
+
+    target: str
+    model: Any
+    graph: Graph
+    inputs: Mapping[str, Array]
+    options: TraceOptions
+    sink: Sink
+    _checks: list[Check] = field(default_factory=list)
+    _timings: dict[str, float] = field(default_factory=dict)
+    _skipped: set[str] = field(default_factory=set)
+
+    def run(self) -> tuple[Provenance, tuple[Check, ...]]:
+        """Send every record to the sink; the full provenance and the checks.
+
+        Raises UsageError for a layer that the model does not have, TargetFailure where the model cannot run.
+        """
+        provenance = keras_provenance(self.target, self.model)
+        self.sink.environment(provenance)
+        wanted = self._wanted()
+        with _collected_warnings() as caught:
+            try:
+                windows = self._trace(wanted)
+            except (BittrueError, OSError):
+                raise
+            except Exception as error:  # whatever a framework raises, from any of its modules
+                raise self._failure(error) from error
+        details = {
+            **provenance.details,
+            "batch": self._batch,
+            "windows": windows,
+            "timings": {name: round(seconds, 6) for name, seconds in self._timings.items()},
+            "not_captured": sorted(self._skipped),
+            "warnings": list(dict.fromkeys(caught)),
+        }
+        return replace(provenance, details=details), tuple(self._checks)
+
+    @property
+    def _batch(self) -> int:
+        return int(next(iter(self.inputs.values())).shape[0])
+
+    def _wanted(self) -> list[CallSite]:
+        known = {(call.path, call.nodes) for call in self.graph.calls()}
+        # An input that the user did not write down (as below a Sequential model) is no layer of the graph.
+        sites = [s for s in call_sites(self.model) if not s.is_input or (s.path, s.nodes) in known]
+        if self.options.layers is None:
+            return sites
+        wanted, names = set(self.options.layers), sorted({site.name for site in sites})
+        for name in sorted(wanted.difference(names)):
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(names[:20])}"
+            raise UsageError(f"the model has no layer {name!r} to capture: {hint}")
+        return [site for site in sites if site.name in wanted]
+
+    def _trace(self, wanted: list[CallSite]) -> int:
+        self.sink.phase("predicting")
+        plain = self._predictions()
+        windows = list(_windows(wanted, self._sizes(wanted), self.options.budget))
+        total = sum(size for _, size in windows) + sum(array.nbytes for array in plain.values())
+        for record in (*self._inputs(), *self._weights()):
+            self.sink.record(record, total)
+        self._capture(windows, plain, total)
+        for name, array in plain.items():
+            self.sink.record(Record.of(Key.parse(name), array), total)
+        if self.options.runs > 1:
+            self._check_batch(plain)
+        return len(windows)
+
+    def _inputs(self) -> Iterator[Record]:
+        for spec in self.graph.inputs:
+            yield Record.of(Key("input", spec.name), np.asarray(self.inputs[spec.name]))
+
+    def _weights(self) -> Iterator[Record]:
+        for name, layer in _leaves(functional(self.model)):
+            for index, variable in enumerate(getattr(layer, "weights", ())):
+                yield Record.of(Key("weight", name, 0, index), _host(variable))
+
+    def _predictions(self) -> dict[str, Array]:
+        """The plain prediction by key, repeated as often as asked for; all must agree."""
+        first = self._named(self._predict(self._feeds(self.inputs), "first_predict"))
+        different = None
+        for run in range(2, self.options.runs + 1):
+            again = self._named(self._predict(self._feeds(self.inputs), f"predict_{run}"))
+            different = different or _difference(first, again, "run 1", f"run {run}")
+        if self.options.runs > 1:
+            detail = different or f"{self.options.runs} predictions agree bit for bit"
+            self._checks.append(Check("runs", different is None, detail))
+        return first
+
+    def _named(self, outputs: Any) -> dict[str, Array]:
+        import keras
+
+        names = [reference.layer for reference in self.graph.outputs]
+        arrays = [np.asarray(array) for array in keras.tree.flatten(outputs)]
+        return {str(Key("prediction", names[i], 0, i)): array for i, array in enumerate(arrays)}
+
+    def _feeds(self, inputs: Mapping[str, Array]) -> Any:
+        """The inputs in the structure in which the model takes them."""
+        import keras
+
+        names = {spec.ref.layer: spec.name for spec in self.graph.inputs}
+        graph: Any = functional(self.model)
+        arrays = [inputs[_input_name(names, tensor)] for tensor in graph.inputs]
+        return keras.tree.pack_sequence_as(graph._inputs_struct, arrays)
+
+    def _predict(self, feeds: Any, timing: str, batch: int | None = None) -> Any:
+        for layer in self.model._flatten_layers():
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+                layer.reset_state()
+        start = time.perf_counter()
+        outputs = self.model.predict(feeds, batch_size=batch or self._batch, verbose=0)
+        self._timings[timing] = self._timings.get(timing, 0.0) + time.perf_counter() - start
+        return outputs
+
+    def _sizes(self, wanted: list[CallSite]) -> list[int]:
+        """Bytes of each call's outputs. Where Keras knows a size only while it runs, a pass collects the shapes."""
+        foreseen = [_bytes(site.specs, self._batch) for site in wanted]
+        if None not in foreseen:
+            return [size or 0 for size in foreseen]
+        self.sink.phase("measuring")
+        hooks = Hooks(self.model, wanted, shapes=True)
+        with hooks.active():
+            shapes = self._predict(self._feeds(self.inputs), "measure")["captured"]
+        return [
+            sum(
+                math.prod(int(size) for size in shapes.get(str(Key("output", site.name, site.call, index)), ()))
+                * _itemsize(dtype)
+                for index, (_, dtype) in enumerate(site.specs)
+            )
+            for site in wanted
+        ]
+
+    def _capture(self, windows: list[tuple[list[CallSite], int]], plain: dict[str, Array], total: int) -> None:
+        changed = torn = None
+        overlap: dict[str, Array] = {}
+        for number, (sites, _) in enumerate(windows):
+            self.sink.phase(f"capturing {number + 1}/{len(windows)}" if len(windows) > 1 else "capturing")
+            # The last call of a window is captured again in the next one: the passes must agree on it.
+            again = windows[number - 1][0][-1:] if number else []
+            outputs, captured = self._captured([*again, *sites])
+            changed = changed or _difference(plain, outputs, "without capture", "with capture")
+            repeated = {key: captured.pop(key) for key in overlap if key in captured}
+            torn = torn or _difference(overlap, repeated, f"pass {number}", f"pass {number + 1}")
+            for key, array in captured.items():
+                self.sink.record(Record.of(Key.parse(key), array), total)
+            last = sites[-1]
+            ours = (Key("output", last.name, last.call, index) for index in range(len(last.specs)))
+            overlap = {str(key): captured[str(key)] for key in ours if str(key) in captured}
+        if windows:
+            detail = changed or "the model's outputs are the same, bit for bit, with and without capture"
+            self._checks.append(Check("capture", changed is None, detail))
+        if len(windows) > 1:
+            detail = torn or f"{len(windows)} passes agree bit for bit"
+            self._checks.append(Check("windows", torn is None and changed is None, detail))
+
+    def _captured(self, sites: list[CallSite]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Outputs and captured tensors of one pass, the tensors in execution order."""
+        hooks = Hooks(self.model, sites)
+        with hooks.active():
+            result = self._predict(self._feeds(self.inputs), "capture")
+        self._skipped |= hooks.skipped
+        captured = {key: np.asarray(value) for key, value in result["captured"].items()}
+        for key in hooks.scalars:
+            captured[key] = captured[key].reshape(())
+        position = {(site.name, site.call): index for index, site in enumerate(sites)}
+        kinds = ("mask", "state", "output")
+
+        def order(key: str) -> tuple[int, int, int]:
+            parsed = Key.parse(key)
+            return position[parsed.layer, parsed.call], kinds.index(parsed.kind), parsed.index
+
+        return self._named(result["outputs"]), {key: captured[key] for key in sorted(captured, key=order)}
+
+    def _check_batch(self, plain: dict[str, Array]) -> None:
+        """The same examples at other positions of a larger batch."""
+        count = self._batch
+        if any(spec.shape[0] is not None for spec in self.graph.inputs):
+            self._checks.append(Check("batch", None, "the model accepts one batch size only"))
+            return
+        self.sink.phase("trying other batch positions")
+        larger = {name: np.concatenate([array[::-1], array]) for name, array in self.inputs.items()}
+        doubled = self._named(self._predict(self._feeds(larger), "batch", 2 * count))
+        alone = {key: array for key, array in plain.items() if array.shape[:1] == (count,)}
+        rows = {key: doubled[key] for key in alone if doubled[key].shape[:1] == (2 * count,)}
+        alone = {key: alone[key] for key in rows}
+        if not rows:
+            self._checks.append(Check("batch", None, "no output has one row for each example"))
+            return
+        backward = {key: array[:count][::-1] for key, array in rows.items()}
+        forward = {key: array[count:] for key, array in rows.items()}
+        different = _difference(alone, backward, "in its own batch", f"in a batch of {2 * count}, order reversed")
+        different = different or _difference(
+            alone, forward, "in its own batch", f"at the end of a batch of {2 * count}"
+        )
+        detail = different or f"the examples agree bit for bit at other positions of a batch of {2 * count}"
+        self._checks.append(Check("batch", different is None, detail))
+
+    def _failure(self, error: Exception) -> TargetFailure:
+        text = " ".join(str(error).split()) or type(error).__name__
+        message = f"{self.target} failed to run the model ({type(error).__name__}): {text[:500]}"
+        return TargetFailure(message, target=self.target)
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """What Keras warns of goes into the list in place of the terminal; hints for programmers are left out."""
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it complains that every pass is compiled anew
+    texts: list[str] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield texts
+            texts.extend(str(warning.message) for warning in caught)
+    finally:
+        log.setLevel(level)
+
+
+def _input_name(names: Mapping[str, str], tensor: Any) -> str:
+    layer = tensor._keras_history[0].name
+    return names.get(layer, layer)
+
+
+def _leaves(graph: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every layer that is no nested model, once, with its path."""
+    for operation in graph.operations:
+        inner = functional(operation)
+        if inner is not None:
+            yield from _leaves(inner, (*path, operation.name))
+        else:
+            yield "/".join((*path, operation.name)), operation
+
+
+def _host(variable: Any) -> Array:
+    """A variable in host memory."""
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(variable.value))
+
+
+def _itemsize(dtype: str) -> int:
+    if dtype in ("bfloat16", "float16"):
+        return 2
+    return 0 if dtype == "string" else np.dtype(dtype).itemsize
+
+
+def _bytes(specs: Iterable[tuple[tuple[int | None, ...], str]], batch: int) -> int | None:
+    """Bytes of tensors whose first axis is the batch where it is unknown; None if another axis is unknown."""
+    total = 0
+    for shape, dtype in specs:
+        sizes = [batch if axis == 0 and size is None else size for axis, size in enumerate(shape)]
+        if None in sizes:
+            return None
+        total += math.prod(size for size in sizes if size is not None) * _itemsize(dtype)
+    return total
+
+
+def _windows(sites: list[CallSite], sizes: list[int], budget: int) -> Iterator[tuple[list[CallSite], int]]:
+    """Consecutive calls whose outputs fit into ``budget`` bytes together; a larger one stands alone."""
+    window: list[CallSite] = []
+    held = new = 0
+    for site, size in zip(sites, sizes, strict=True):
+        if window and held + size > budget:
+            yield window, new
+            # The next pass captures the last call of this one again.
+            window, held, new = [], sizes[sites.index(window[-1])], 0
+        window.append(site)
+        held, new = held + size, new + size
+    if window:
+        yield window, new
+
+
+def _difference(one: Mapping[str, Array], other: Mapping[str, Array], first: str, second: str) -> str | None:
+    """A sentence about the first tensor whose bits differ, None where all agree."""
+    for key, array in one.items():
+        if key not in other:
+            return f"{key} is missing {second}"
+        found = _first_different_bits(array, other[key])
+        if found is not None:
+            return f"{key} {found[0]}: {found[1]} {first}, {found[2]} {second}"
+    return None
+
+
+def _first_different_bits(one: Array, other: Array) -> tuple[str, str, str] | None:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return "differs in form", f"{one.dtype}{list(one.shape)}", f"{other.dtype}{list(other.shape)}"
+    unsigned = np.dtype(f"u{one.dtype.itemsize}")
+    left, right = (np.ascontiguousarray(array).reshape(-1).view(unsigned) for array in (one, other))
+    if np.array_equal(left, right):
+        return None
+    flat = int(np.argmax(left != right))
+    where = [int(axis) for axis in np.unravel_index(flat, one.shape)]
+    digits = 2 * one.dtype.itemsize
+    texts = [
+        f"{array.reshape(-1)[flat]!s} (0x{int(bits[flat]):0{digits}x})" for array, bits in ((one, left), (other, right))
+    ]
+    return f"differs at {where}", texts[0], texts[1]

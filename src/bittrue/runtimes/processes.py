@@ -1,0 +1,124 @@
+"""Programs that Bittrue starts, and the promise that none of them outlives it.
+
+A browser is a tree of processes, some of which leave the tree; each carries an unguessable mark in its
+environment and, for browsers, the temporary folder in its command line, so that all of them can be found
+again even when the first has been killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+__all__ = ["ProgramTree", "Scratch"]
+
+_MARK = "BITTRUE_SCRATCH"
+_GRACE = 2.0  # seconds to end by itself
+_PATIENCE = 5.0  # seconds for the system to end what was killed
+_GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
+
+
+class Scratch:
+    """A temporary folder for one program, removed by `remove` and at the latest when Python exits."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="bittrue-", dir=parent))
+        atexit.register(self.remove)
+
+    def folder(self, name: str) -> Path:
+        """A folder inside it."""
+        path = self.path / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def remove(self) -> None:
+        """Remove it; a program that is just ending may still write to it, so try for a while."""
+        atexit.unregister(self.remove)
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not self.path.exists() or time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+
+
+class ProgramTree:
+    """A started program with everything it starts; ended by `end` and at the latest when Python exits."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        scratch: Scratch,
+        env: Mapping[str, str] | None = None,
+        *,
+        stdin: int | IO[Any] = subprocess.DEVNULL,
+        stdout: int | IO[Any] = subprocess.DEVNULL,
+        stderr: int | IO[Any] = subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self._scratch = scratch
+        self._known: set[psutil.Process] = set()
+        self.process = subprocess.Popen(
+            command,
+            env={**(os.environ if env is None else env), _MARK: str(scratch.path)},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            # A group of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+            start_new_session=sys.platform != "win32",
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+            | getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        atexit.register(self.end)
+
+    @property
+    def ended(self) -> str | None:
+        """How the program ended, None while it runs."""
+        status = self.process.poll()
+        return None if status is None else f"its process ended with status {status}"
+
+    def note_children(self) -> None:
+        """Remember who belongs to it now, in case the first process dies before the others."""
+        with suppress(*_GONE):
+            self._known.update(psutil.Process(self.process.pid).children(recursive=True))
+
+    def end(self) -> None:
+        """End the program and all that belong to it; may be called again."""
+        atexit.unregister(self.end)
+        self.note_children()
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_GRACE)
+        victims = self._known | set(_marked(self._scratch.path))
+        if self.process.poll() is None:
+            victims.add(psutil.Process(self.process.pid))
+        for victim in victims:
+            with suppress(*_GONE):
+                victim.kill()
+        psutil.wait_procs(victims, timeout=_PATIENCE)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_PATIENCE)
+
+
+def _marked(folder: Path) -> Iterator[psutil.Process]:
+    """Every process whose command line or environment names our folder."""
+    mark = str(folder)
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        with suppress(*_GONE, OSError):
+            if any(mark in word for word in process.cmdline()) or process.environ().get(_MARK) == mark:
+                yield process

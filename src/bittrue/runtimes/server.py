@@ -1,0 +1,331 @@
+"""The loopback server: the page, TensorFlow.js, artifacts, and one WebSocket a session.
+
+It listens on 127.0.0.1 alone, behind a token that nobody can guess, and serves only files that were mounted
+by name. aiohttp runs in a thread with an event loop of its own; everything public here may be called from
+any other thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
+from aiohttp.typedefs import Handler, Middleware
+
+from bittrue.errors import ProtocolError, UsageError
+
+from .inbox import Inbox, LinkClosedError, SilenceError
+from .wire import MAX_FRAME
+
+__all__ = ["PageLink", "Server"]
+
+_HOST = "127.0.0.1"
+_TICK = 0.25  # seconds between chances for Ctrl-C
+_PIECE = 2**20  # bytes read from a file at once
+_PATIENCE = 2.0  # seconds for a browser to answer a ping, or a closing handshake
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".svg": "image/svg+xml",
+}
+"""By name and not by the system's table, which on Windows anybody may have changed."""
+
+
+class PageLink:
+    """The one socket of one session in a browser."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = url
+        self._loop = loop
+        self._room = asyncio.Event()
+        self._pong = threading.Event()
+        self._connected = threading.Event()
+        self._socket: web.WebSocketResponse | None = None
+        self._inbox = Inbox(on_room=lambda: _soon(loop, self._room.set))
+
+    @property
+    def connected(self) -> bool:
+        """Whether a page has opened the socket (it may have left since)."""
+        return self._connected.is_set()
+
+    @property
+    def open(self) -> bool:
+        """Whether a page is connected now."""
+        return self.connected and not self._inbox.closed
+
+    def send(self, frame: bytes, timeout: float) -> None:
+        """Send one frame; waits while the page is slow to take it."""
+        if self._socket is None or self._inbox.closed:
+            raise LinkClosedError("the page closed its connection")
+        _result(asyncio.run_coroutine_threadsafe(self._socket.send_bytes(frame), self._loop), timeout)
+
+    def receive(self, timeout: float) -> bytes:
+        """The next frame."""
+        return self._inbox.get(timeout)
+
+    def answers(self) -> bool:
+        """Whether the browser answers a ping; it does so even while its page is busy."""
+        self._pong.clear()
+        with suppress(LinkClosedError, SilenceError):
+            if self._socket is not None:
+                _result(asyncio.run_coroutine_threadsafe(self._socket.ping(), self._loop), _PATIENCE)
+                return self._pong.wait(_PATIENCE)
+        return False
+
+    async def serve(self, socket: web.WebSocketResponse) -> None:
+        """Pass on what arrives until the page leaves. Runs in the server's loop."""
+        self._socket = socket
+        self._connected.set()
+        reason: str | Exception = "the page closed its connection"
+        try:
+            reason = await self._receive_all(socket) or reason
+        finally:
+            self._inbox.close(reason)
+
+    async def _receive_all(self, socket: web.WebSocketResponse) -> Exception | None:
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                self._room.clear()
+                if not self._inbox.put(message.data):
+                    await self._room.wait()
+            elif message.type is WSMsgType.PONG:
+                self._pong.set()
+            elif message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type is WSMsgType.TEXT:
+                await socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
+                return ProtocolError("the agent broke the wire protocol: it sent text where frames are binary")
+            elif message.type is WSMsgType.ERROR:
+                return _broken(message.data)
+        return None
+
+    async def shut(self) -> None:
+        """Close the socket. Runs in the server's loop."""
+        self._inbox.close("the session is over")
+        if self._socket is not None:
+            await self._socket.close(code=WSCloseCode.GOING_AWAY)
+
+
+class Server(AbstractContextManager["Server"]):
+    """Serves from the moment it is made until `close`. Raises UsageError if ``port`` cannot be had."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._listener = _listen(port)
+        self.port: int = self._listener.getsockname()[1]
+        self._token = secrets.token_urlsafe(24)
+        self._files: dict[str, Path] = {}
+        self._pages: dict[str, PageLink] = {}
+        self._claimed: set[str] = set()
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="bittrue-server", daemon=True)
+        self._thread.start()
+
+    @property
+    def base(self) -> str:
+        """The address that everything lies under, token included, with a slash at its end."""
+        return f"http://{_HOST}:{self.port}/{self._token}/"
+
+    def mount(self, prefix: str, folder: Path, names: Iterable[str]) -> str:
+        """Serve the files ``names`` (POSIX paths under ``folder``) under ``prefix``. Returns their base address."""
+        for name in names:
+            self._files[f"{prefix}/{name}"] = folder / name
+        return f"{self.base}{prefix}/"
+
+    def open_page(self) -> PageLink:
+        """A new session, to be opened in a browser at the link's ``url``."""
+        session = secrets.token_hex(8)
+        page = PageLink(f"{self.base}session/{session}/", self._loop)
+        self._pages[session] = page
+        return page
+
+    def close_page(self, page: PageLink) -> None:
+        """End a session: its socket is closed and its address answers no more."""
+        session = page.url.rstrip("/").rpartition("/")[2]
+        if self._pages.pop(session, None) is not None and self._thread.is_alive():
+            with suppress(LinkClosedError, SilenceError):
+                _result(asyncio.run_coroutine_threadsafe(page.shut(), self._loop), _PATIENCE)
+
+    def close(self) -> None:
+        """End every session and stop serving; may be called again."""
+        for page in list(self._pages.values()):
+            self.close_page(page)
+        _soon(self._loop, self._over.set)
+        self._thread.join(2 * _PATIENCE)
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._listener.close()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application(middlewares=[_middleware(self._guard)])
+        app.router.add_get("/{token}/session/{session}/", self._page)
+        app.router.add_get("/{token}/session/{session}/socket", self._socket)
+        # The agent's own files stand beside its page, so that its addresses are relative.
+        app.router.add_get("/{token}/session/{session}/{name:.+}", self._page)
+        app.router.add_get("/{token}/{name:.+}", self._file)
+        app.on_response_prepare.append(self._headers)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        await runner.setup()
+        await web.SockSite(runner, self._listener).start()
+        await self._over.wait()
+        await runner.cleanup()
+
+    async def _guard(self, request: web.Request) -> None:
+        """Refuse whoever does not come from our own page: another Host (DNS rebinding), or no token."""
+        if request.host not in self._hosts:
+            raise web.HTTPMisdirectedRequest()
+        token = request.match_info.get("token", "")
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
+            raise web.HTTPNotFound()
+
+    @property
+    def _hosts(self) -> tuple[str, ...]:
+        return f"{_HOST}:{self.port}", f"localhost:{self.port}"
+
+    async def _headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        response.headers.update(_SECURITY)
+        response.headers["Content-Security-Policy"] = _policy(self._hosts)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        if request.match_info["session"] not in self._pages:
+            raise web.HTTPNotFound()
+        name = request.match_info.get("name") or "index.html"
+        return await _send_file(request, self._files.get(f"agent/{name}"))
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        return await _send_file(request, self._files.get(request.match_info["name"]))
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        session = request.match_info["session"]
+        if request.headers.get("Origin") != f"http://{request.host}":
+            raise web.HTTPForbidden()
+        if session not in self._pages:
+            raise web.HTTPNotFound()
+        if session in self._claimed:
+            raise web.HTTPConflict()
+        self._claimed.add(session)
+        response = web.WebSocketResponse(
+            compress=False, max_msg_size=MAX_FRAME, autoping=False, timeout=_PATIENCE, decode_text=False
+        )
+        await response.prepare(request)
+        await self._pages[session].serve(response)
+        return response
+
+
+_SECURITY = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Server": "bittrue",
+}
+"""COOP and COEP make the page cross-origin isolated, which threads in WebAssembly need."""
+
+
+def _policy(hosts: Iterable[str]) -> str:
+    """What the page may load: ourselves alone. Threaded wasm starts its workers from blobs."""
+    sockets = " ".join(f"ws://{host}" for host in hosts)
+    return (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; "
+        f"connect-src 'self' {sockets} blob:; style-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _middleware(guard: Callable[[web.Request], Awaitable[None]]) -> Middleware:
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await guard(request)
+        return await handler(request)
+
+    return check
+
+
+async def _send_file(request: web.Request, path: Path | None) -> web.StreamResponse:
+    """The whole of one file, in pieces; neither ranges nor compressed siblings, so that a name is one content."""
+    loop = asyncio.get_running_loop()
+    try:
+        if path is None:
+            raise web.HTTPNotFound()
+        file = await loop.run_in_executor(None, open, path, "rb")
+    except OSError as error:
+        raise web.HTTPNotFound() from error
+    with file:
+        response = web.StreamResponse(headers={"Content-Type": _TYPES.get(path.suffix, "application/octet-stream")})
+        response.content_length = path.stat().st_size
+        await response.prepare(request)
+        while request.method != "HEAD" and (piece := await loop.run_in_executor(None, file.read, _PIECE)):
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+
+def _broken(error: object) -> Exception | None:
+    """What a page did that no WebSocket may; a connection that just broke is none of that."""
+    if isinstance(error, WebSocketError):
+        what = f"a frame of more than {MAX_FRAME} bytes" if error.code == WSCloseCode.MESSAGE_TOO_BIG else str(error)
+        return ProtocolError(f"the agent broke the wire protocol: it sent {what}")
+    return None
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen(64)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "is in use" if taken else f"cannot be listened on ({error})"
+        raise UsageError(f"port {port} on {_HOST} {why}: choose another one, or 0 for any that is free") from error
+    return listener
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(call)
+
+
+def _result(future: Future[None], timeout: float) -> None:
+    """Wait for what runs in the loop, in steps short enough for Ctrl-C on Windows."""
+    left = timeout
+    while True:
+        try:
+            future.result(min(_TICK, left))
+            return
+        except TimeoutError:
+            left -= _TICK
+            if left <= 0:
+                future.cancel()
+                raise SilenceError(f"nothing was taken for {timeout:g} s") from None
+        except (OSError, RuntimeError) as error:
+            raise LinkClosedError("the page closed its connection") from error

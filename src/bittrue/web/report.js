@@ -1,0 +1,71 @@
+/** What an agent tells its host while a job runs: phases, tensors, and how long each phase took. */
+
+import { bytesOf } from "./bits.js";
+import { pieces } from "./wire.js";
+
+/**
+ * @typedef {import("./bits.js").Plain} Plain
+ * @typedef {import("./types.js").Call} Call
+ * @typedef {import("./types.js").Emit} Emit
+ * @typedef {import("./types.js").Kind} Kind
+ */
+
+export class Report {
+  /**
+   * @param {Emit} emit
+   * @param {() => Promise<void>} breathe lets the event loop turn once
+   */
+  constructor(emit, breathe) {
+    this.emit = emit;
+    this.breathe = breathe;
+    /** The phase that the job is in. */
+    this.phase = "loading";
+    /** The layer whose tensors are being sent or were last seen. @type {string | null} */
+    this.layer = null;
+    /** @type {{[phase: string]: number}} milliseconds */
+    this.milliseconds = {};
+    this.since = performance.now();
+  }
+
+  /**
+   * Begin a phase and say so.
+   *
+   * @param {string} phase
+   * @param {number | null} [window] counted from 1
+   * @param {number | null} [windows]
+   */
+  async enter(phase, window = null, windows = null) {
+    this.#clock();
+    this.phase = phase;
+    this.layer = null;
+    await this.emit({ type: "phase", phase, window, windows });
+    await this.breathe(); // a page shows the phase before it gets to work
+  }
+
+  /**
+   * Send one tensor.
+   *
+   * @param {Kind} kind
+   * @param {Call} call
+   * @param {number} index
+   * @param {Plain} tensor
+   */
+  async record(kind, { path, nodes }, index, { dtype, shape, values }) {
+    this.layer = path.join("/");
+    const header = { type: "record", kind, path, nodes, index, dtype, shape };
+    for (const [completed, piece] of pieces(header, bytesOf(values))) await this.emit(completed, piece);
+  }
+
+  /** Milliseconds by phase, up to now. */
+  timings() {
+    this.#clock();
+    return this.milliseconds;
+  }
+
+  #clock() {
+    const now = performance.now();
+    const sum = (this.milliseconds[this.phase] ?? 0) + now - this.since;
+    this.milliseconds[this.phase] = Math.round(sum * 1000) / 1000;
+    this.since = now;
+  }
+}

@@ -1,0 +1,101 @@
+"""No connection leaves the machine: every Python process of a run is watched, and Chrome's own network log is read."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WATCHER = Path(__file__).parent / "loopback_only"
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """From now on Python processes may reach nothing but loopback. The file lists what they tried."""
+    log = tmp_path / "connections.txt"
+    log.touch()
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(WATCHER), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    )
+    monkeypatch.setenv("BITTRUE_TEST_CONNECTIONS", str(log))
+    monkeypatch.delenv("BITTRUE_OFFLINE", raising=False)
+    return log
+
+
+def bittrue(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run of the command line, in ``folder``."""
+    command = [sys.executable, "-c", "from bittrue.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL)
+
+
+def reached(netlog: str) -> set[str]:
+    """Addresses to which Chrome sent something, by the events of its network log (complete or cut off)."""
+    first, _, rest = netlog.partition("\n")
+    names = {number: name for name, number in json.loads(first[:-1] + "}")["constants"]["logEventTypes"].items()}
+    addresses: dict[int, str] = {}
+    sent = set()
+    for event in map(json.loads, re.findall(r"^(\{.*\}),?$", rest, re.MULTILINE)):
+        kind, source = names[event["type"]], event["source"]["id"]
+        address = event.get("params", {}).get("address", "")
+        if kind in ("TCP_CONNECT_ATTEMPT", "UDP_CONNECT") and address:
+            addresses[source] = address
+        if kind in ("TCP_CONNECT_ATTEMPT", "UDP_BYTES_SENT"):  # connecting a UDP socket alone sends nothing
+            sent.add(addresses.get(source, address or "unknown"))
+    return sent
+
+
+def outside(addresses: set[str]) -> set[str]:
+    return {word for word in addresses if not ipaddress.ip_address(word.rsplit(":", 1)[0].strip("[]")).is_loopback}
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import socket; socket.create_connection(('192.0.2.1', 9), timeout=1)",
+        "import socket; socket.getaddrinfo('bittrue.invalid', 80)",
+        "import urllib.request as u; u.urlopen('http://192.0.2.1/', timeout=1)",
+        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))",
+    ],
+)
+def test_the_watcher_stops_and_notes_what_would_leave(attempt: str, watched: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "nothing but loopback" in done.stderr
+    assert watched.read_text(encoding="utf-8")
+
+
+def test_the_watcher_lets_loopback_pass(watched: Path) -> None:
+    attempt = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
+    subprocess.run([sys.executable, "-c", attempt], check=True, timeout=60)
+    assert watched.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.needs("node", "tensorflow")
+def test_a_run_in_node_and_in_a_second_keras_stays_on_the_machine(watched: Path, tmp_path: Path) -> None:
+    targets = ["--in", "node:cpu", "--in", "keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"]
+    done = bittrue(tmp_path, "demo", *targets, "--depth", "2", "--quiet", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["targets"]) == 2
+    assert watched.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.needs("chrome", "tensorflow")
+def test_a_run_in_chrome_stays_on_the_machine(watched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netlog = tmp_path / "netlog.json"
+    monkeypatch.setenv("BITTRUE_CHROME_ARGS", f"--log-net-log={netlog.as_posix()}")
+    done = bittrue(tmp_path, "demo", "--in", "chrome:wasm", "--depth", "2", "--quiet", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    addresses = reached(netlog.read_text(encoding="utf-8", errors="replace"))
+    assert addresses, "the page itself must have come over loopback"
+    assert outside(addresses) == set()
+    assert watched.read_text(encoding="utf-8") == ""
