@@ -31,8 +31,9 @@ def main() -> None:
 
 def prepare(folder: Path) -> dict[str, Any]:
     """Save the model, its input, its conversion and what Keras makes of it."""
-    from bittrue.pipeline import convert, trace
     from tests.models.mobilenet import image, mobilenet_v2
+
+    from bittrue.pipeline import convert, trace
 
     model, given = mobilenet_v2(), image(0)
     model.save(folder / "model.keras")
@@ -40,13 +41,13 @@ def prepare(folder: Path) -> dict[str, Any]:
     (folder / "input.json").write_text(json.dumps({"shape": given.shape}), encoding="utf-8")
     np.save(folder / "input.npy", given)
     convert(model, folder / "artifact")
-    reference = trace(model, "keras:tensorflow", folder / "reference.safetensors", {model.input.name: given})
+    reference = trace(model, "keras:tensorflow", folder / "reference.safetensors", {model.layers[0].name: given})
     return {"floats": sum(record.size for record in reference.of_kind("output"))}
 
 
 def document(folder: Path) -> dict[str, Any]:
     """The document's method, its Python side as it stands there."""
-    from pages import Browser, PageServer
+    from browsing import Browser, PageServer
 
     from bittrue.runtimes.tfjs import tfjs_files
     from bittrue.tracefile import read_trace
@@ -131,9 +132,7 @@ class Clock:
         """See `bittrue.runtimes.base.Progress`."""
 
 
-def _result(
-    begin: float, end: float, predict: float, steps: dict[str, float], watch: MemoryWatch
-) -> dict[str, Any]:
+def _result(begin: float, end: float, predict: float, steps: dict[str, float], watch: MemoryWatch) -> dict[str, Any]:
     growth = watch.growth(begin, end)
     memory = {role: [growth[role].resident, growth[role].anonymous] for role in ("page", "python", "browser")}
     return {"total": end - begin, "predict": predict, "steps": steps, "memory": memory}
@@ -165,12 +164,12 @@ def section(facts: dict[str, Any], theirs: dict[str, Any], ours: dict[str, Any])
     return (
         "## All layer outputs of MobileNetV2, against the document's own method\n\n"
         f"{facts['floats']:,} floats from Chrome's wasm, from the start of the prediction to the finished comparison; "
-        f"median of {RUNS} runs, each in a fresh browser and a fresh Python. The document's method is a sub-model of all "
-        "outputs, `arraySync`, `JSON.stringify`, a Blob that is downloaded "
+        f"median of {RUNS} runs, each in a fresh browser and a fresh Python. The document's method is a sub-model of "
+        "all outputs, `arraySync`, `JSON.stringify`, a Blob that is downloaded "
         f"({theirs['characters'] / 1e6:.0f} million characters), `json.load` and NumPy; the weights, which it sends "
-        "along, are left out of it. Bittrue's prediction is the plain one, the repetition at other batch positions and "
-        "the capturing pass. Memory is the peak of the resident sets less what was there before the prediction, sampled "
-        "every 10 ms; Bittrue's includes the mapped files of both traces.\n\n"
+        "along, are left out of it. Bittrue's prediction is the plain one, the repetition at other batch positions "
+        "and the capturing pass. Memory is the peak of the resident sets less what was there before the prediction, "
+        "sampled every 10 ms; Bittrue's includes the mapped files of both traces.\n\n"
         + table(["", "document's method", "Bittrue", "ratio"], rows)
         + f"\nThe document's steps: {_steps(theirs)}. Bittrue's: {_steps(ours)}.\n\n"
         + verdict("at least 10 times faster end to end", total >= 10, f"{total:.1f}")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: memory watched from outside, children that answer in JSON, and the facts of the machine."""
+"""What the benchmarks share: memory watched from outside, children that answer in JSON, facts of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,19 @@ from typing import Any
 
 import psutil
 
-__all__ = ["HERE", "MIB", "ROOT", "Growth", "MemoryWatch", "child", "machine", "median", "output_of", "table", "verdict"]
+__all__ = [
+    "HERE",
+    "MIB",
+    "ROOT",
+    "Growth",
+    "MemoryWatch",
+    "child",
+    "machine",
+    "median",
+    "output_of",
+    "table",
+    "verdict",
+]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

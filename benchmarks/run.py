@@ -10,13 +10,8 @@ import os
 import re
 import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path[:0] = [str(HERE), str(ROOT)]
-
-from harness import machine, output_of
+from harness import HERE, ROOT, machine, output_of
 
 REPORT = ROOT / "docs" / "benchmarks.md"
 NAMES = ("document_method", "socket", "compare", "budget", "startup")

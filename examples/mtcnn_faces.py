@@ -1,8 +1,9 @@
 """Three trained networks that people use, on a real photograph, in Python and everywhere else that is found here.
 
 The P-, R- and O-Net of the package ``mtcnn`` find faces one after another; the photograph is scikit-image's
-``astronaut``. Their inputs are prepared by the package itself: the photograph at the first scale of its pyramid,
-the 24x24 patches of all boxes that P-Net proposes, and the 48x48 patches of the boxes that R-Net keeps.
+``astronaut``. Their inputs are prepared by the package itself: the photograph at the scale of its pyramid at which
+P-Net is surest of a face, the 24x24 patches of all boxes that P-Net proposes at any scale, and the 48x48 patches of
+the boxes that R-Net keeps.
 
     python examples/mtcnn_faces.py [--in TARGET …] [--out DIR]
 
@@ -64,21 +65,19 @@ class Network:
 def networks() -> tuple[Network, Network, Network]:
     """The three networks with their trained weights, each with what it is fed for the photograph."""
     from mtcnn.stages import StageONet, StagePNet, StageRNet
-    from mtcnn.utils.images import build_scale_pyramid, extract_patches, scale_images, standarize_batch
+    from mtcnn.utils.images import extract_patches, standarize_batch
     from skimage.data import astronaut
 
     photograph, shapes, _ = standarize_batch([astronaut()])
-    height, width = (int(size) for size in shapes[0][:2])
-    scale = float(build_scale_pyramid(width, height, min_face_size=20, scale_factor=0.709)[0])
     proposing, refining, final = StagePNet(), StageRNet(), StageONet()
     proposed = proposing(images_normalized=photograph, images_oshapes=shapes, bboxes_batch=None)
     kept = refining(images_normalized=photograph, bboxes_batch=proposed)
-    scaled = np.asarray(scale_images(photograph, scale))
+    scaled = _surest_scale(proposing.model, photograph)
     small = np.asarray(extract_patches(photograph, proposed, expected_size=(24, 24)))
     large = np.asarray(extract_patches(photograph, kept, expected_size=(48, 48)))
-    first = f"the photograph at {scale:g} of its size, {scaled.shape[2]}x{scaled.shape[1]}"
+    whole = f"P-Net on the whole photograph at {scaled.shape[2]}x{scaled.shape[1]}"
     return (
-        Network("pnet", f"P-Net on {first}", functional(proposing.model, (None, None, 3), "pnet"), scaled),
+        Network("pnet", whole, functional(proposing.model, (None, None, 3), "pnet"), scaled),
         Network("rnet", _patches("R-Net", small), functional(refining.model, (24, 24, 3), "rnet"), small, proposed),
         Network("onet", _patches("O-Net", large), functional(final.model, (48, 48, 3), "onet"), large, kept),
     )
@@ -92,6 +91,17 @@ def functional(network: Any, shape: tuple[int | None, ...], name: str) -> Any:
     return keras.Model(entry, network.call(entry), name=name)
 
 
+def _surest_scale(network: Any, photograph: Array) -> Array:
+    """The photograph at the scale of the package's pyramid at which P-Net gives a face its highest probability."""
+    from mtcnn.utils.images import build_scale_pyramid, scale_images
+
+    _, height, width, _ = photograph.shape
+    scales = build_scale_pyramid(width, height, min_face_size=20, scale_factor=0.709)
+    scaled = [scale_images(photograph, scale) for scale in scales]
+    _, best = max((float(np.max(network(image)[1][..., 1])), place) for place, image in enumerate(scaled))
+    return np.asarray(scaled[best])
+
+
 def _patches(name: str, patches: Array) -> str:
     count, height, width, _ = patches.shape
     return f"{name} on {count} patches of {width}x{height}"
@@ -99,10 +109,21 @@ def _patches(name: str, patches: Array) -> str:
 
 @dataclass(frozen=True)
 class Face:
-    """What O-Net says of its best patch: the probability of a face and five points (x, y) in the photograph."""
+    """What O-Net says of its best patch.
 
-    probability: float
+    ``probability`` of a face; ``landmarks``, five points (x, y) relative to the patch, as O-Net returns them;
+    ``points``, the same in pixels of the photograph; ``size`` of the patch in those pixels (width, height).
+    """
+
+    probability: np.float32
+    landmarks: Array
     points: Array
+    size: Array
+
+    def apart(self, other: Face) -> float:
+        """The largest distance of a coordinate of a landmark from the other's, in pixels; 0 only if all are equal."""
+        difference = self.landmarks.astype(np.float64) - other.landmarks.astype(np.float64)
+        return float(np.abs(difference * self.size).max())
 
 
 def face(network: Network, saved: str | Path) -> Face:
@@ -113,20 +134,24 @@ def face(network: Network, saved: str | Path) -> Face:
     trace = read_trace(saved)
     scores = trace[Key("output", "fc6-3")].load()[:, 1]
     best = int(np.argmax(scores))
-    points = adjust_landmarks(tf.constant(trace[Key("output", "fc6-2")].load()), network.boxes)[best]
-    return Face(float(scores[best]), points.reshape(2, 5).T)
+    landmarks = np.array(trace[Key("output", "fc6-2")].load())
+    points = adjust_landmarks(tf.constant(landmarks), network.boxes)[best].reshape(2, 5).T
+    left, top, right, bottom = network.boxes[best, 1:5]
+    return Face(scores[best], landmarks[best].reshape(2, 5).T, points, np.array([right - left + 1, bottom - top + 1]))
 
 
 def show(network: Network, data: ReportData, out: Path, console: Console) -> None:
     """The result of one network: a row for each target, then the face where the network has found one."""
     table = Table(title=network.title, title_justify="left", box=None, pad_edge=False)
     table.add_column("target")
-    for heading in ("identical\nlayers", "identical\nnumbers", "largest\nrelative", "ULP max\noutputs"):
+    for heading in ("identical\nlayers", "identical\nnumbers", "largest\nrelative", "ULP median\noutputs"):
         table.add_column(heading, justify="right")
     table.add_column("answered by")
     for outcome in data.targets:
         table.add_row(*_row(network, data, outcome))
     console.print(table)
+    for failed in data.failures:
+        console.print(str(failed.failure), soft_wrap=True)
     if network.name == "onet":
         _show_faces(network, data, out, console)
     console.print()
@@ -134,7 +159,7 @@ def show(network: Network, data: ReportData, out: Path, console: Console) -> Non
 
 def _row(network: Network, data: ReportData, outcome: TargetOutcome) -> list[str]:
     if outcome.comparison is None or outcome.provenance is None:
-        return [outcome.target, outcome.status, "–", "–", "–", str(outcome.failure)]
+        return [outcome.target, outcome.status, "", "", "", ""]
     rows = [row for row in data.rows(outcome) if row.pair.metrics is not None]
     metrics = [row.pair.metrics for row in rows]
     last = [row.pair.metrics for row in rows if row.key.layer in network.model.output_names]
@@ -145,7 +170,7 @@ def _row(network: Network, data: ReportData, outcome: TargetOutcome) -> list[str
         f"{sum(m.identical for m in metrics)} of {len(metrics)}",
         "all" if not different else f"{size - different:,} of {size:,}",
         short(max(m.max_abs_to_scale for m in metrics), 2),
-        short(max((m.max_ulp for m in last if m.max_ulp is not None), default=None)),
+        short(max((m.median_ulp for m in last if m.median_ulp is not None), default=None)),
         f"{outcome.provenance.runtime} {outcome.provenance.version}, {outcome.provenance.backend}{software}",
     ]
 
@@ -153,20 +178,20 @@ def _row(network: Network, data: ReportData, outcome: TargetOutcome) -> list[str
 def _show_faces(network: Network, data: ReportData, out: Path, console: Console) -> None:
     reference = face(network, out / "reference.safetensors")
     spots = ", ".join(f"{name} ({x:.2f}, {y:.2f})" for name, (x, y) in zip(LANDMARKS, reference.points, strict=True))
-    console.print(f"\nThe face in Keras: probability {reference.probability!r}; {spots}", soft_wrap=True)
+    console.print(f"\nThe face in Keras: probability {reference.probability}; {spots}", soft_wrap=True)
     for outcome in data.targets:
         if outcome.saved is None or outcome.comparison is None:
             continue
         found = face(network, outcome.saved)
-        apart = float(np.abs(found.points - reference.points).max())
-        console.print(
-            f"  {outcome.target}: probability {found.probability!r}; its landmarks lie "
-            f"{f'{apart:.1e} pixels' if apart else 'not one bit'} from Keras's",
-            soft_wrap=True,
-        )
+        same = "the same bits" if found.probability == reference.probability else f"{found.probability}"
+        apart = found.apart(reference)
+        lie = f"lie {apart:.1e} pixels from Keras's at most" if apart else "are the same in every bit"
+        console.print(f"  {outcome.target}: probability {same}; the landmarks {lie}", soft_wrap=True)
 
 
-def run(targets: Sequence[str], out: Path, console: Console, wanted: Iterable[Network] | None = None) -> list[ReportData]:
+def run(
+    targets: Sequence[str], out: Path, console: Console, wanted: Iterable[Network] | None = None
+) -> list[ReportData]:
     """Save and check every network; one ReportData each."""
     out.mkdir(parents=True, exist_ok=True)
     found = []
@@ -182,7 +207,9 @@ def run(targets: Sequence[str], out: Path, console: Console, wanted: Iterable[Ne
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(description="mtcnn's three networks on a photograph, in Python and in browsers")
-    parser.add_argument("--in", dest="targets", action="append", default=[], metavar="TARGET", help="default: all found")
+    parser.add_argument(
+        "--in", dest="targets", action="append", default=[], metavar="TARGET", help="default: all found"
+    )
     parser.add_argument("--out", type=Path, default=Path("mtcnn-faces"), metavar="DIR", help="default: %(default)s")
     given = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)

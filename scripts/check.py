@@ -42,13 +42,15 @@ def gates() -> list[Gate]:
     """The slowest first, so that two cores are kept busy."""
     node = setup.tool("node") or "node"
     scripts = setup.BIN
+    tests = _javascript_tests()
+    found = [Gate("node --test", (node, "--test", *tests))] if tests else []  # without a name Node looks everywhere
     return [
         Gate("mypy", (str(setup.PYTHON), "-m", "mypy")),
         Gate("tsc", (node, "node_modules/typescript/bin/tsc", "-p", "tsconfig.json"), "tsconfig.json"),
-        Gate("node --test", (node, "--test", *_javascript_tests()), "tests/js"),
-        Gate("lint-imports", (str(scripts / "lint-imports"), "--no-timings"), ".importlinter"),
-        Gate("ruff check", (str(scripts / "ruff"), "check", "--quiet")),
-        Gate("ruff format", (str(scripts / "ruff"), "format", "--check", "--quiet")),
+        *found,
+        Gate("lint-imports", (str(scripts / "lint-imports"), "--no-logo"), ".importlinter"),
+        Gate("ruff check", (str(scripts / "ruff"), "check", "--quiet", "--output-format=concise")),
+        Gate("ruff format", (str(scripts / "ruff"), "format", "--check", "--output-format=concise")),
     ]
 
 
@@ -81,8 +83,8 @@ def check_gates() -> bool:
 
 
 def run_tests(everything: bool, arguments: list[str]) -> int:
-    """pytest's exit code. Tests of one file that open a browser stay in one worker and share it."""
-    command = [str(setup.PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadgroup"]
+    """pytest's exit code. The tests of one file stay in one worker, and share its browser and its models."""
+    command = [str(setup.PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadfile"]
     if not everything:
         command += ["-m", "not browser and not slow"]
     return subprocess.run([*command, *arguments], cwd=setup.ROOT, stdin=subprocess.DEVNULL).returncode

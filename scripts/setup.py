@@ -117,7 +117,7 @@ def install_packages() -> None:
     """Bring uv, then everything else with it."""
     if _answers([str(PYTHON), "-m", "pip", "--version"]) is None:
         run([str(PYTHON), "-m", "ensurepip"], "the Python of .venv has no pip: delete .venv and try again")
-    _pip_install("bootstrap", quiet=True)
+    _pip_install("bootstrap")
     _install("dev")
 
 
@@ -134,10 +134,9 @@ def _install(requirements: str) -> None:
         _pip_install(requirements)
 
 
-def _pip_install(requirements: str, quiet: bool = False) -> None:
-    command = [str(PYTHON), "-m", "pip", "install", "--require-hashes", "-r", f"requirements/{requirements}.txt"]
-    failure = f"the packages of requirements/{requirements}.txt could not be installed: see what pip says above"
-    run([*command, *(["--quiet"] if quiet else [])], failure)
+def _pip_install(requirements: str) -> None:
+    command = [str(PYTHON), "-m", "pip", "install", "-qq", "--require-hashes", "-r", f"requirements/{requirements}.txt"]
+    run(command, f"the packages of requirements/{requirements}.txt could not be installed: see what pip says above")
 
 
 def uv(*arguments: str) -> bool:
@@ -146,7 +145,8 @@ def uv(*arguments: str) -> bool:
     program = BIN / ("uv.exe" if os.name == "nt" else "uv")
     if environment is None or not program.exists():
         return False
-    command = [str(program), "pip", arguments[0], "--quiet", "--python", str(PYTHON), *arguments[1:]]
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]  # a person is shown how the download goes
+    command = [str(program), "pip", arguments[0], *quiet, "--python", str(PYTHON), *arguments[1:]]
     return (
         subprocess.run(command, cwd=ROOT, env={**environment, **os.environ}, stdin=subprocess.DEVNULL).returncode == 0
     )

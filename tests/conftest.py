@@ -1,4 +1,4 @@
-"""What all tests share: which programs are here, said aloud at both ends of a session, and who waits for whom.
+"""What all tests share: which programs are here, said aloud at both ends of a session.
 
 A test that needs a browser, Node or TensorFlow says so with ``@pytest.mark.needs("chrome")``. Where one is missing the
 test is skipped with a reason, the summary declares it absent, and ``BITTRUE_TEST_REQUIRE=chrome,node`` makes the
@@ -83,11 +83,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here; keep the browser tests of one file in one worker, which shares its browser."""
+    """Skip what cannot run here."""
     for item in items:
         for marker in item.iter_markers("needs"):
             absent = [name for name in marker.args if found(name) is None]
             if absent:
                 item.add_marker(pytest.mark.skip(reason=f"absent here: {', '.join(absent)}"))
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -125,15 +125,16 @@ def demo(
 
 
 def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
-    from bittrue.model import quiet_keras
+    from bittrue.model.framework import import_keras, quiet
 
-    quiet_keras()
+    import_keras()
     live = experiment.build()
     experiment.summary(live, say)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in ("keras_model.h5", "keras_model.keras"):
-            live.save(out / name)
+            with quiet():  # Keras advises against HDF5, which the document uses
+                live.save(out / name)
             say(f"Saved {out / name}")
     except OSError as error:
         raise UsageError(f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out") from error
@@ -258,8 +259,8 @@ class _Session:
         if target.is_keras:
             from bittrue.runtimes.keras import KerasRuntime
 
-            live = self.opened.keras() if not target.flags else None
-            return KerasRuntime(target, self.opened.path, self.graph, live=live, progress=self.run.progress)
+            live, run = self.opened.keras(), self.run
+            return KerasRuntime(target, self.opened.path, self.graph, live=live, progress=run.progress, trust=run.trust)
         return self._host().runtime(target, self.artifact(target.version), self.graph)  # type: ignore[no-any-return]
 
     def trace(self, target: Target, inputs: Inputs, options: TraceOptions) -> Trace:
@@ -302,6 +303,7 @@ class _Session:
     def _outcome(self, target: Target, inputs: Inputs, base: Trace, truth: Trace | None) -> TargetOutcome:
         from bittrue.comparison import accuracy as from_truth
         from bittrue.comparison import compare as compare_traces
+        from bittrue.comparison import published_lines
         from bittrue.report.data import TargetOutcome
 
         options = self.run.options(target)
@@ -313,17 +315,10 @@ class _Session:
             return TargetOutcome(str(target), failure=error, saved=_existing(options.save))
         comparison = compare_traces(base, trace)
         accuracy = from_truth(truth, trace) if truth is not None else None
-        published = _published(comparison) if self.published else None
+        published = published_lines(comparison) if self.published else None
         return TargetOutcome(
             str(target), trace.provenance, trace.checks, comparison, accuracy, None, published, _existing(options.save)
         )
-
-
-def _published(comparison: Comparison) -> Any:
-    from bittrue.comparison import document_lines, match_published, published_lines
-    from bittrue.report.data import Published
-
-    return Published(len(published_lines()), match_published(document_lines(comparison)))
 
 
 def _existing(path: str | None) -> str | None:

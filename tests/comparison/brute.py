@@ -59,7 +59,7 @@ class Brute:
         return [abs(c - r) for r, c in self.finite]
 
     def relatives(self) -> list[float]:
-        return [0.0 if r == c else float(abs(c - r) / abs(r)) if r else math.inf for r, c in self.finite]
+        return [0.0 if r == c else as_float(abs(c - r) / abs(r)) if r else math.inf for r, c in self.finite]
 
     def scale(self) -> float:
         return max((abs(r) for r in self.reference if math.isfinite(r)), default=0.0)
@@ -111,7 +111,15 @@ def histogram(ulps: list[int]) -> tuple[int, ...]:
 
 
 def middle(values: list[int]) -> float:
-    return float(median([Fraction(value) for value in values]))
+    return float(median(values))
+
+
+def as_float(value: Fraction) -> float:
+    """The nearest float64, infinite where it is too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 SPECIAL = np.array(

@@ -113,7 +113,7 @@ def test_comparing_nothing_is_an_error() -> None:
 
 
 def test_having_nothing_in_common_is_an_error_that_names_both() -> None:
-    with pytest.raises(ComparisonError, match="output:a:0:0.*output:b:0:0"):
+    with pytest.raises(ComparisonError, match=r"output:a:0:0.*output:b:0:0"):
         compare(trace((output("a"), [1.0])), trace((output("b"), [1.0])))
 
 

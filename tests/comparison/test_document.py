@@ -24,7 +24,7 @@ from .traces import output, trace
 def compare_vals(key: str, a: Any, b: Any) -> list[str]:
     """As the document prints it."""
     return [
-        "{}[{}]: different values = {}, average difference = {}".format(
+        "{}[{}]: different values = {}, average difference = {}".format(  # noqa: UP032
             key, i, np.sum(a[i] != b[i]), np.sum(np.abs(a[i] - b[i])) / np.size(a[i])
         )
         for i in range(len(a))

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittrue.comparison.exact import ExactSum, cosine, decibels
@@ -12,17 +12,20 @@ from bittrue.comparison.exact import ExactSum, cosine, decibels
 values = st.lists(st.floats(allow_nan=False, allow_infinity=False, max_value=1e300, min_value=-1e300), max_size=20)
 
 
+@settings(deadline=None)
 @given(values)
 def test_sums_are_correctly_rounded(terms: list[float]) -> None:
     assert float(ExactSum.total(terms)) == float(sum(map(Fraction, terms)))
 
 
+@settings(deadline=None)
 @given(values, values, values)
 def test_order_and_grouping_change_nothing(a: list[float], b: list[float], c: list[float]) -> None:
     x, y, z = (ExactSum.total(terms) for terms in (a, b, c))
     assert (x + y) + z == z + (y + x) == ExactSum.total(c + b + a)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 10**9))
 def test_the_mean_is_correctly_rounded(value: float, size: int) -> None:
     assert ExactSum.of(value).mean(size) == value / size

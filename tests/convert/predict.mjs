@@ -1,11 +1,12 @@
-// Loads a layers-model into TensorFlow.js under Node, as any application would, and predicts on one set of inputs.
-// Reads a job from standard input: {tfjs: path of tf.min.js, folder, inputs: [{shape, dtype, base64}]}.
-// Writes {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers: names}, or {error}.
+// Loads layers-models into TensorFlow.js under Node, as any application would, and predicts.
+// Reads {tfjs: path of tf.min.js, jobs: [{folder, inputs: [{shape, dtype, base64}]}]} from standard input.
+// Writes a list, for each job {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers}, or {error}.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { runInThisContext } from 'node:vm';
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array };
 
@@ -34,10 +35,7 @@ function weightsOf(model) {
   });
 }
 
-async function run(job) {
-  const tf = createRequire(import.meta.url)(job.tfjs);
-  if (!(await tf.setBackend('cpu'))) throw new Error('no cpu backend');
-  await tf.ready();
+async function run(tf, job) {
   const model = await tf.loadLayersModel(handlerOf(job.folder));
   const result = model.predict(job.inputs.map((input) => tensorOf(tf, input)));
   const outputs = (Array.isArray(result) ? result : [result]).map((tensor) => ({
@@ -48,6 +46,11 @@ async function run(job) {
 }
 
 console.warn = console.log = () => {};
-const job = JSON.parse(readFileSync(0, 'utf8'));
-const reply = await run(job).catch((error) => ({ error: String(error.message ?? error) }));
-process.stdout.write(JSON.stringify(reply));
+const { tfjs, jobs } = JSON.parse(readFileSync(0, 'utf8'));
+globalThis.require = createRequire(import.meta.url);
+runInThisContext(readFileSync(tfjs, 'utf8')); // as a page's script tag does
+const { tf } = globalThis;
+if (!(await tf.setBackend('cpu'))) throw new Error('no cpu backend');
+const replies = [];
+for (const job of jobs) replies.push(await run(tf, job).catch((error) => ({ error: String(error.message ?? error) })));
+process.stdout.write(JSON.stringify(replies));

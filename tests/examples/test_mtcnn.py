@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import mtcnn_faces
 from rich.console import Console
 
-from examples import mtcnn_faces
-
-pytestmark = pytest.mark.skipif(
-    not (find_spec("mtcnn") and find_spec("skimage")), reason="needs the packages mtcnn and scikit-image"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (find_spec("mtcnn") and find_spec("skimage")), reason="needs the packages mtcnn and scikit-image"
+    ),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,7 @@ def test_saved_input_is_what_was_fed(networks: dict[str, mtcnn_faces.Network], t
 
 @pytest.mark.browser
 @pytest.mark.parametrize("target", ["node:wasm", "chrome:wasm"])
-def test_faces_are_the_same_on_a_target(
-    networks: dict[str, mtcnn_faces.Network], target: str, tmp_path: Path
-) -> None:
+def test_faces_are_the_same_on_a_target(networks: dict[str, mtcnn_faces.Network], target: str, tmp_path: Path) -> None:
     text = io.StringIO()
     reports = mtcnn_faces.run([target], tmp_path, Console(file=text, width=110), networks.values())
     for data in reports:
@@ -67,5 +67,5 @@ def test_faces_are_the_same_on_a_target(
         assert all(row.pair.metrics.max_abs_to_scale < 1e-5 for row in data.rows(outcome))
     here = mtcnn_faces.face(networks["onet"], reports[2].targets[0].saved)
     there = mtcnn_faces.face(networks["onet"], tmp_path / "onet" / "reference.safetensors")
-    assert np.abs(here.points - there.points).max() < 1e-3
+    assert here.apart(there) < 1e-3
     assert "The face in Keras" in text.getvalue()

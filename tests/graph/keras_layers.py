@@ -16,7 +16,9 @@ def random_inputs(shapes: tuple[tuple[int, ...], ...], seed: int = 1) -> list[Ar
     return [generator.normal(size=shape, scale=2).astype(np.float32) for shape in shapes]
 
 
-def run_keras(class_name: str, options: dict[str, Any], inputs: list[Array], seed: int = 0) -> tuple[LayerNode, list[Array]]:
+def run_keras(
+    class_name: str, options: dict[str, Any], inputs: list[Array], seed: int = 0
+) -> tuple[LayerNode, list[Array]]:
     """The layer called on ``inputs`` (a list where there are several), its weights drawn at random."""
     import keras
 

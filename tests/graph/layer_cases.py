@@ -1,24 +1,20 @@
-"""Layers to compare with Keras: class, options, shapes of the inputs. Every option that moves the numbers, twice at least."""
+"""Layers to compare with Keras: class, options, input shapes. Every option that moves the numbers, twice at least."""
 
 from __future__ import annotations
 
 from itertools import product
 from typing import Any
 
-Case = tuple[str, dict[str, Any], tuple[tuple[int, ...], ...]]
+from bittrue.graph.layers.activations import ACTIVATIONS
 
-ACTIVATIONS = (
-    "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
-    "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
-    "sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink"
-).split()
+Case = tuple[str, dict[str, Any], tuple[tuple[int, ...], ...]]
 
 FIRST = "channels_first"
 SPATIAL = {1: (9,), 2: (9, 8), 3: (6, 5, 7)}
 
 
 def _activations() -> list[Case]:
-    named: list[Case] = [("Activation", {"activation": name}, ((5, 8),)) for name in ACTIVATIONS]
+    named: list[Case] = [("Activation", {"activation": name}, ((5, 8),)) for name in sorted(ACTIVATIONS)]
     return [
         *named,
         ("Activation", {"activation": "softmax"}, ((2, 3, 4, 5),)),
@@ -27,7 +23,7 @@ def _activations() -> list[Case]:
         ("ReLU", {"max_value": 6.0}, ((4, 9),)),
         ("ReLU", {"negative_slope": 0.3}, ((4, 9),)),
         ("ReLU", {"threshold": 0.7}, ((4, 9),)),
-        ("ReLU", {"negative_slope": 0.3, "threshold": -0.7, "max_value": 1.2}, ((4, 9),)),
+        ("ReLU", {"negative_slope": 0.3, "threshold": 0.0, "max_value": 1.2}, ((4, 9),)),
         ("ReLU", {"negative_slope": 0.3, "threshold": 0.7, "max_value": 1.2}, ((4, 9),)),
         ("LeakyReLU", {}, ((4, 9),)),
         ("LeakyReLU", {"negative_slope": 0.1}, ((4, 9),)),
@@ -77,7 +73,10 @@ def _convolutions() -> list[Case]:
             found.append((f"Conv{n}DTranspose", options, shape))
             found.append((f"Conv{n}DTranspose", {**options, "padding": "valid"}, shape))
             found.append((f"Conv{n}DTranspose", {**options, "output_padding": strides - 1}, shape))
-    found += [("Conv1D", {"filters": 5, "kernel_size": 3, "padding": "causal", **w}, ((2, 9, 4),)) for w in ({}, {"dilation_rate": 2}, {"strides": 2})]
+    found += [
+        ("Conv1D", {"filters": 5, "kernel_size": 3, "padding": "causal", **w}, ((2, 9, 4),))
+        for w in ({}, {"dilation_rate": 2}, {"strides": 2})
+    ]
     for n in (1, 2):
         shape = ((2, *SPATIAL[n], 4),)
         for window in windows:
@@ -89,7 +88,11 @@ def _convolutions() -> list[Case]:
     found += [
         ("Conv2D", {"filters": 5, "kernel_size": (2, 3), "strides": (2, 1)}, ((2, 9, 8, 3),)),
         ("Conv2D", {"filters": 5, "kernel_size": (3, 1), "dilation_rate": (2, 1)}, ((2, 9, 8, 3),)),
-        ("DepthwiseConv2D", {"kernel_size": (3, 2), "strides": 2, "padding": "same", "use_bias": False}, ((2, 9, 8, 3),)),
+        (
+            "DepthwiseConv2D",
+            {"kernel_size": (3, 2), "strides": 2, "padding": "same", "use_bias": False},
+            ((2, 9, 8, 3),),
+        ),
     ]
     return found
 
@@ -126,7 +129,9 @@ def _normalizations() -> list[Case]:
         ("GroupNormalization", {"groups": 1}, ((3, 5, 6),)),
         ("GroupNormalization", {"groups": 2, "axis": 1}, ((3, 6, 4, 5),)),
         ("RMSNormalization", {}, ((3, 5, 6),)),
-        ("RMSNormalization", {"axis": 1, "epsilon": 0.1}, ((3, 5, 6),)),
+        ("RMSNormalization", {"epsilon": 0.1}, ((3, 5, 6),)),
+        ("RMSNormalization", {"axis": [1, 2]}, ((3, 5, 6),)),
+        ("RMSNormalization", {"axis": 1}, ((3, 6, 6),)),
         ("UnitNormalization", {}, ((3, 5, 6),)),
         ("UnitNormalization", {"axis": [1, 2]}, ((3, 5, 6),)),
         ("Normalization", {}, ((3, 5, 6),)),
@@ -200,4 +205,6 @@ CASES: tuple[Case, ...] = (
 def label(case: Case) -> str:
     """The case in one word, for the test's name."""
     name, options, shapes = case
-    return "-".join([name, *(f"{key}={value}" for key, value in options.items()), "+".join(map(str, shapes))]).replace(" ", "")
+    return "-".join([name, *(f"{key}={value}" for key, value in options.items()), "+".join(map(str, shapes))]).replace(
+        " ", ""
+    )

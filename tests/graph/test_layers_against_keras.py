@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_layers import random_inputs, run_keras
 from layer_cases import CASES, Case, label
 
+from bittrue.errors import Unsupported
 from bittrue.graph.evaluate import layer_bound, layer_truth
+from bittrue.graph.layers import expand, known_classes
 from bittrue.ops import Axioms
+
+ALIKE = {"SpatialDropout1D", "SpatialDropout3D"}
+"""Classes whose expansion is that of another which is compared."""
 
 pytestmark = [pytest.mark.needs("tensorflow"), pytest.mark.slow]
 
@@ -19,18 +26,32 @@ def test_keras_is_within_the_float32_bound(case: Case) -> None:
     inputs = random_inputs(shapes)
     node, outputs = run_keras(name, options, inputs)
     bounds = layer_bound(node, inputs, Axioms())
-    assert len(bounds) == len(outputs)
-    for (exact, bound), output in zip(bounds, outputs, strict=True):
+    for (exact, bound), truth, output in zip(bounds, layer_truth(node, inputs), outputs, strict=True):
+        np.testing.assert_array_equal(exact, truth)
         assert exact.shape == output.shape
         assert np.all(np.abs(output - exact) <= bound), np.max(np.abs(output - exact) - bound)
         # A bound that says nothing would let anything pass.
         assert np.max(bound) <= 1e-3 * max(1.0, np.max(np.abs(exact)))
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
-def test_the_bound_evaluates_the_same_numbers(case: Case) -> None:
+FIRST_OF_EACH_CLASS = list({case[0]: case for case in reversed(CASES)}.values())
+
+
+@pytest.mark.parametrize("case", FIRST_OF_EACH_CLASS, ids=label)
+def test_an_option_that_no_expansion_reads_is_refused(case: Case) -> None:
     name, options, shapes = case
-    inputs = random_inputs(shapes)
-    node, _ = run_keras(name, options, inputs)
-    for (exact, _), truth in zip(layer_bound(node, inputs, Axioms()), layer_truth(node, inputs), strict=True):
-        np.testing.assert_array_equal(exact, truth)
+    node, _ = run_keras(name, options, random_inputs(shapes))
+    expand(node)
+    with pytest.raises(Unsupported, match="novel_option=1 is an option that Bittrue does not know"):
+        expand(replace(node, config={**node.config, "novel_option": 1}))
+
+
+def test_every_class_is_compared_with_keras() -> None:
+    # Embedding takes integers and has its own test below.
+    assert set(known_classes()) - {name for name, _, _ in CASES} == {"InputLayer", "Embedding", *ALIKE}
+
+
+def test_embedding_takes_rows() -> None:
+    index = np.array([[0, 3, 1]], np.int32)
+    node, outputs = run_keras("Embedding", {"input_dim": 4, "output_dim": 5}, [index])
+    np.testing.assert_array_equal(layer_truth(node, [index])[0], outputs[0])

@@ -46,7 +46,9 @@ def layer(class_name: str, name: str, *calls: list[Node], **config: Any) -> dict
     return {"class_name": class_name, "name": name, "config": {"name": name, **config}, "inbound_nodes": inbound}
 
 
-def functional(name: str, layers: list[Any], inputs: list[Node], outputs: list[Node], class_name: str = "Functional") -> Any:
+def functional(
+    name: str, layers: list[Any], inputs: list[Node], outputs: list[Node], class_name: str = "Functional"
+) -> Any:
     """A Functional model; Keras before 2.4 wrote ``Model`` as its class."""
     config = {"name": name, "layers": layers, "input_layers": inputs, "output_layers": outputs}
     return {"class_name": class_name, "config": config}
@@ -63,7 +65,9 @@ def convolutional(path: Path) -> tuple[Path, Weights]:
     pixels: dict[str, Any] = {"padding": "same", "strides": [1, 1], "use_bias": True, "data_format": "channels_last"}
     layers = [
         layer("InputLayer", "image", batch_input_shape=[None, 4, 4, 2], dtype="float32", sparse=False, ragged=False),
-        layer("Conv2D", "conv", [("image", 0, 0)], filters=3, kernel_size=[3, 3], groups=1, activation="linear", **pixels),
+        layer(
+            "Conv2D", "conv", [("image", 0, 0)], filters=3, kernel_size=[3, 3], groups=1, activation="linear", **pixels
+        ),
         layer("BatchNormalization", "norm", [("conv", 0, 0)], axis=[3], momentum=0.99, epsilon=0.001),
         layer("LeakyReLU", "leaky", [("norm", 0, 0)], alpha=0.125),
         layer("DepthwiseConv2D", "depth", [("leaky", 0, 0)], kernel_size=[3, 3], groups=1, activation="relu", **pixels),
@@ -104,7 +108,10 @@ def nested(path: Path) -> tuple[Path, Weights]:
 def oldest(path: Path) -> tuple[Path, Weights]:
     """A Sequential model of Keras 2.0: its configuration a bare list, no input layer, no version."""
     layers = [
-        {"class_name": "Dense", "config": {"name": "first", "batch_input_shape": [None, 4], "units": 3, "activation": "relu"}},
+        {
+            "class_name": "Dense",
+            "config": {"name": "first", "batch_input_shape": [None, 4], "units": 3, "activation": "relu"},
+        },
         {"class_name": "Dropout", "config": {"name": "drop", "rate": 0.5}},
         {"class_name": "Dense", "config": {"name": "second", "units": 2, "activation": "softmax"}},
     ]

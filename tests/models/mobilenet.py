@@ -113,7 +113,7 @@ def deep_recursion(depth: int) -> Iterator[None]:
 
 
 def wide_model(nbytes: int, side: int = 256, channels: int = 16, seed: int = 3) -> Any:
-    """A chain of 3x3 convolutions whose layer outputs for one image are together at least ``nbytes`` bytes.
+    """A chain of 1x1 convolutions whose layer outputs for one image are together at least ``nbytes`` bytes.
 
     One input ``input`` of (batch, side, side, 3); each layer's output is side x side x channels float32.
     """
@@ -121,7 +121,7 @@ def wide_model(nbytes: int, side: int = 256, channels: int = 16, seed: int = 3) 
 
     depth = -(-nbytes // (side * side * channels * 4))
     tensor = entry = keras.Input((side, side, 3), name="input")
-    layers = [keras.layers.Conv2D(channels, 3, padding="same", activation="tanh", name=f"conv_{i}") for i in range(depth)]
+    layers = [keras.layers.Conv2D(channels, 1, activation="relu", name=f"conv_{index}") for index in range(depth)]
     for layer in layers:
         tensor = layer(tensor)
     rng = np.random.default_rng(seed)

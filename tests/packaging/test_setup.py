@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -11,15 +11,12 @@ import pytest
 
 
 @pytest.fixture
-def setup(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+def setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """scripts/setup.py, working on an empty folder instead of the repository."""
-    monkeypatch.syspath_prepend(repository / "scripts")
-    monkeypatch.delitem(sys.modules, "setup", raising=False)
-    import setup
-
-    monkeypatch.setattr(setup, "ROOT", tmp_path)
-    monkeypatch.setattr(setup, "STAMPS", tmp_path / "stamps")
-    return setup
+    script = import_module("setup")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "STAMPS", tmp_path / "stamps")
+    return script
 
 
 def test_a_step_runs_once_and_again_only_when_its_inputs_change(setup: ModuleType, tmp_path: Path) -> None:

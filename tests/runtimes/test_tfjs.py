@@ -13,7 +13,6 @@ from bittrue.errors import TargetError, TargetUnavailable
 from bittrue.runtimes import tfjs
 from bittrue.runtimes.tfjs import BUNDLED, TfjsFiles, tfjs_files
 
-
 Registry = dict[str, dict[str, bytes] | str]
 """package@version to its files, or to the error code that npm answers."""
 

@@ -19,7 +19,6 @@ from .reshape import Reshape
 from .select import Select
 from .slice import Slice
 from .softmax import Softmax
-from .sparsemax import Sparsemax
 from .transpose import Transpose
 from .unary import Unary
 
@@ -46,7 +45,6 @@ __all__ = [
     "Shape",
     "Slice",
     "Softmax",
-    "Sparsemax",
     "TensorSpec",
     "Transpose",
     "Unary",

@@ -58,7 +58,9 @@ class Binary(Op):
             case "add" | "subtract":
                 return da + db
             case "maximum" | "minimum":
-                return np.maximum(da, db)
+                # Monotone in both: the farthest values lie at the ends of the intervals.
+                low, high = self._evaluate(a - da, b - db), self._evaluate(a + da, b + db)
+                return np.asarray(np.maximum(exact - low, high - exact))
             case "multiply":
                 return np.asarray(np.abs(a) * db + np.abs(b) * da + da * db)
             case "divide":

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bittrue.comparison import Comparison, Metrics, Pair
+from bittrue.comparison import Comparison, Metrics, Pair, Published
 from bittrue.errors import BittrueError, TargetUnavailable
 from bittrue.trace import Check, Key, Provenance
 
-__all__ = ["InputFacts", "LayerRow", "ModelFacts", "Published", "ReferenceOutcome", "ReportData", "TargetOutcome"]
+__all__ = ["InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,6 @@ class LayerRow:
         """The layer's name; ``#call`` and ``[output]`` only where there is more than the first."""
         call = f"#{self.key.call}" if self.key.call else ""
         return f"{self.key.layer}{call}" + (f"[{self.key.index}]" if self.key.index else "")
-
-
-@dataclass(frozen=True)
-class Published:
-    """How many of the published table's lines a run reproduced character by character."""
-
-    lines: int
-    matched: int
 
 
 @dataclass(frozen=True)

@@ -259,9 +259,10 @@ def _bundle_version(path: Path) -> str:
 
 def _said(path: Path) -> str:
     """The first line of ``--version``."""
+    env = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}  # a bad one hides a good Node
     try:
         done = subprocess.run(
-            [str(path), "--version"], capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE, check=False
+            [str(path), "--version"], env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

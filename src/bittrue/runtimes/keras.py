@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from bittrue.errors import BittrueError, TargetError, TargetUnavailable, UsageError
 from bittrue.graph.model import Graph
-from bittrue.trace import Check, Provenance, Record, Trace
+from bittrue.trace import Check, Key, Provenance, Record, Trace
 from bittrue.tracefile import TraceWriter
 
 from .base import Inputs, NullProgress, Progress, TraceOptions
@@ -113,7 +113,7 @@ class KerasRuntime:
 
 
 class Recorder:
-    """The sink that writes a trace and tells the progress."""
+    """The sink that writes a trace and tells the progress. ``last`` is the last layer whose output is whole."""
 
     def __init__(self, target: str, writer: TraceWriter, progress: Progress) -> None:
         self.provenance: Provenance | None = None
@@ -133,13 +133,17 @@ class Recorder:
     def record(self, record: Record, total: int | None) -> None:
         """Write a whole record."""
         self.writer.add(record)
-        self.arrived(record, record.nbytes, total)
+        self.arrived(record.key, record.nbytes, total)
+        self.whole(record.key)
 
-    def arrived(self, record: Record, nbytes: int, total: int | None) -> None:
-        """``nbytes`` more bytes of ``record`` are written; with the last of them the record is whole."""
-        if record.key.kind == "output":
-            self.last = record.key.layer
-        self._progress.record(self._target, record.key.layer, nbytes, total)
+    def arrived(self, key: Key, nbytes: int, total: int | None) -> None:
+        """``nbytes`` more bytes of the record ``key`` are written."""
+        self._progress.record(self._target, key.layer, nbytes, total)
+
+    def whole(self, key: Key) -> None:
+        """The record ``key`` is whole."""
+        if key.kind == "output":
+            self.last = key.layer
 
 
 def _check_flags(target: Target) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import subprocess
@@ -29,7 +30,8 @@ from .target import Target
 
 __all__ = ["run_in_process"]
 
-_PIECE = 4 * 2**20
+# -P: a folder of the user's that is called keras must not be imported.
+_WORKER = ("-P", "-m", "bittrue.runtimes.keras_worker")
 _AHEAD = 4  # pieces read before they are written: bounds the memory
 
 Item = tuple[dict[str, Any], bytes]
@@ -96,8 +98,7 @@ def _worker(target: Target, scratch: Scratch, stderr: IO[bytes]) -> Iterator[sub
         "KERAS_BACKEND": target.backend,
         "PYTHONPATH": os.pathsep.join(filter(None, [_source_folder(), os.environ.get("PYTHONPATH")])),
     }
-    # -P: a folder of the user's that is called keras must not be imported.
-    command = [sys.executable, "-P", "-m", "bittrue.runtimes.keras_worker"]
+    command = [sys.executable, *_WORKER]
     try:
         tree = ProgramTree(command, scratch, environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
     except OSError as error:
@@ -189,21 +190,18 @@ def _listen(
 def _take(header: dict[str, Any], items: Iterator[Item], recorder: Recorder) -> None:
     """Write one record, piece by piece as it arrives."""
     key, dtype, shape = Key.parse(header["key"]), _dtype(header["dtype"]), tuple(header["shape"])
-    record = Record(key, dtype, shape, _not_kept)
+    size = math.prod(shape) * dtype.itemsize
     recorder.writer.begin(key, dtype, shape)
     received = 0
-    while received < record.nbytes:
+    while received < size:
         piece = next(items, None)
         if piece is None:
             return  # the caller finds the end of the stream and says why
         recorder.writer.write(piece[1])
         received += len(piece[1])
-        recorder.arrived(record, len(piece[1]), header["total"])
+        recorder.arrived(key, len(piece[1]), header["total"])
     recorder.writer.end()
-
-
-def _not_kept() -> Any:
-    raise AssertionError("the record was written to the trace and not kept")
+    recorder.whole(key)
 
 
 def _dtype(name: str) -> np.dtype[Any]:

@@ -86,8 +86,10 @@ class KerasSession:
 
     def _wanted(self) -> list[CallSite]:
         known = {(call.path, call.nodes) for call in self.graph.calls()}
+        found = call_sites(self.model)
+        sites = [site for site in found if (site.path, site.nodes) in known]
         # An input that the user did not write down (as below a Sequential model) is no layer of the graph.
-        sites = [s for s in call_sites(self.model) if not s.is_input or (s.path, s.nodes) in known]
+        self._skipped.update(s.name for s in found if (s.path, s.nodes) not in known and not s.is_input)
         if self.options.layers is None:
             return sites
         wanted, names = set(self.options.layers), sorted({site.name for site in sites})
@@ -177,26 +179,28 @@ class KerasSession:
 
     def _capture(self, windows: list[tuple[list[CallSite], int]], plain: dict[str, Array], total: int) -> None:
         changed = torn = None
-        overlap: dict[str, Array] = {}
+        earlier: dict[str, Array] = {}
         for number, (sites, _) in enumerate(windows):
             self.sink.phase(f"capturing {number + 1}/{len(windows)}" if len(windows) > 1 else "capturing")
             # The last call of a window is captured again in the next one: the passes must agree on it.
             again = windows[number - 1][0][-1:] if number else []
             outputs, captured = self._captured([*again, *sites])
             changed = changed or _difference(plain, outputs, "without capture", "with capture")
-            repeated = {key: captured.pop(key) for key in overlap if key in captured}
-            torn = torn or _difference(overlap, repeated, f"pass {number}", f"pass {number + 1}")
+            both = {**outputs, **captured}
+            torn = torn or _difference(earlier, both, f"in pass {number}", f"in pass {number + 1}")
             for key, array in captured.items():
-                self.sink.record(Record.of(Key.parse(key), array), total)
-            last = sites[-1]
-            ours = (Key("output", last.name, last.call, index) for index in range(len(last.specs)))
-            overlap = {str(key): captured[str(key)] for key in ours if str(key) in captured}
-        if windows:
+                if key not in earlier:
+                    self.sink.record(Record.of(Key.parse(key), array), total)
+            last = (sites[-1].name, sites[-1].call)
+            earlier = {**outputs, **{key: array for key, array in captured.items() if _call_of(key) == last}}
+        self._judge_capture(len(windows), changed, torn)
+
+    def _judge_capture(self, passes: int, changed: str | None, torn: str | None) -> None:
+        if passes:
             detail = changed or "the model's outputs are the same, bit for bit, with and without capture"
             self._checks.append(Check("capture", changed is None, detail))
-        if len(windows) > 1:
-            detail = torn or f"{len(windows)} passes agree bit for bit"
-            self._checks.append(Check("windows", torn is None and changed is None, detail))
+        if passes > 1:
+            self._checks.append(Check("windows", torn is None, torn or f"{passes} passes agree bit for bit"))
 
     def _captured(self, sites: list[CallSite]) -> tuple[dict[str, Array], dict[str, Array]]:
         """Outputs and captured tensors of one pass, the tensors in execution order."""
@@ -266,6 +270,11 @@ def _collected_warnings() -> Iterator[list[str]]:
 def _input_name(names: Mapping[str, str], tensor: Any) -> str:
     layer = tensor._keras_history[0].name
     return names.get(layer, layer)
+
+
+def _call_of(key: str) -> tuple[str, int]:
+    parsed = Key.parse(key)
+    return parsed.layer, parsed.call
 
 
 def _leaves(graph: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -110,21 +110,32 @@ def _read_number(reading: int) -> int:
 
 def make_scratch(browser: Installed) -> Scratch:
     """A temporary folder that the browser can reach: one from a snap sees only its own part of the home folder."""
-    snap = re.match(r"/snap/([^/]+)", str(browser.path.resolve()).replace("/snap/bin/", "/snap/"))
-    common = Path.home() / "snap" / snap[1] / "common" if snap else None
+    snap = _snap(browser)
+    common = Path.home() / "snap" / snap / "common" if snap else None
     return Scratch(common if common and common.is_dir() else None)
 
 
-def browser_environment(scratch: Scratch, display: Display) -> dict[str, str]:
+def _snap(browser: Installed) -> str | None:
+    found = re.match(r"/snap/(?:bin/)?([^/]+)", str(browser.path))
+    return found[1] if found else None
+
+
+def browser_environment(browser: Installed, scratch: Scratch, display: Display) -> dict[str, str]:
     """Our environment, with the display, and with the browser's temporary files in our folder.
 
-    On macOS they stay where they are: sockets lie among them, whose paths may have 104 bytes.
+    On Linux its home is there too, for the caches and crash databases that it keeps beside its profile. On
+    macOS temporary files stay where they are: sockets lie among them, whose paths may have 104 bytes.
     """
     env = {**os.environ, **display.variables, "MOZ_CRASHREPORTER_DISABLE": "1", "MOZ_DATA_REPORTING": "0"}
     if display.variables:
         env.pop("WAYLAND_DISPLAY", None)
     if sys.platform != "darwin":
         env.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch.folder("t"))))
+    if sys.platform.startswith("linux") and not _snap(browser):
+        env.setdefault("XAUTHORITY", str(Path.home() / ".Xauthority"))
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            env.pop(name, None)
+        env["HOME"] = str(scratch.folder("h"))
     return env
 
 
@@ -163,7 +174,7 @@ class CommandLineBrowser:
         """Start the browser at ``url``; a second address is the page's own business."""
         if self._tree is not None:
             return False
-        env = browser_environment(self._scratch, self._display)
+        env = browser_environment(self._browser, self._scratch, self._display)
         try:
             self._tree = ProgramTree([str(self._browser.path), *self._switches, url], self._scratch, env)
         except OSError as error:

@@ -94,7 +94,7 @@ def open_local(engine: str, browser: Installed, program: Installed, display: Dis
     """Start ``program`` and the browser under it. Raises TargetUnavailable if either does not start."""
     scratch, tree = make_scratch(browser), None
     try:
-        tree, address = _start(engine, program, scratch, display)
+        tree, address = _start(engine, program, scratch, browser_environment(browser, scratch, display))
         options = _options(engine, headless=display.headless, software=not has_gpu())
         options.binary_location = str(browser.path)  # type: ignore[attr-defined]
         if engine != "firefox":
@@ -125,12 +125,12 @@ def open_remote(engine: str, address: str, *, headless: bool) -> DrivenBrowser:
     return DrivenBrowser(driver, facts)
 
 
-def _start(engine: str, program: Installed, scratch: Scratch, display: Display) -> tuple[ProgramTree, str]:
+def _start(engine: str, program: Installed, scratch: Scratch, env: Mapping[str, str]) -> tuple[ProgramTree, str]:
     port = _free_port()
     command = [str(program.path), f"--port={port}"]
     if engine == "firefox":
         command += ["--host", "127.0.0.1", "--profile-root", str(scratch.folder("p"))]
-    tree = ProgramTree(command, scratch, browser_environment(scratch, display))
+    tree = ProgramTree(command, scratch, env)
     deadline = time.monotonic() + _START
     while not _listens(port):
         if tree.ended or time.monotonic() > deadline:

@@ -40,7 +40,7 @@ export async function loadArtifact(artifact, hashes, platform) {
   if (artifact.format !== "layers-model") {
     throw new Failure("artifact", `the artifact is a ${artifact.format}: this agent runs layers-models`);
   }
-  if (!(MODEL in hashes)) throw new Failure("artifact", `the artifact has no ${MODEL}: convert the model again`);
+  if (!(MODEL in hashes)) throw new Failure("artifact", `the artifact has no ${MODEL}`);
   /** @type {Map<string, Uint8Array>} */
   const files = new Map();
   for (const [path, hash] of Object.entries(hashes)) files.set(path, await readChecked(artifact, path, hash, platform));
@@ -63,7 +63,7 @@ async function readChecked(artifact, path, hash, platform) {
     throw new Failure("artifact", `the artifact's file ${path} cannot be read: ${messageOf(error)}`);
   }
   if ((await platform.sha256(bytes)) !== hash.toLowerCase()) {
-    throw new Failure("artifact", `the artifact's file ${path} is not the one that was written: convert the model again`);
+    throw new Failure("artifact", `the artifact's file ${path} is not the one that was written (its SHA-256 is another)`);
   }
   return bytes;
 }

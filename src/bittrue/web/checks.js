@@ -162,6 +162,18 @@ export function checkCalls(expected, made) {
   return check("calls", false, `TensorFlow.js never made ${missing.length} of ${expected.length} calls: ${shown}`);
 }
 
+/**
+ * Whether the graphics device executed all that it was given.
+ *
+ * @param {string[]} faults
+ * @returns {Check}
+ */
+export function checkDevice(faults) {
+  if (faults.length === 0) return check("device", true, "the graphics device reported no error");
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
+  return check("device", false, `the graphics device rejected what TensorFlow.js gave it, so values are missing: ${faults[0]}${more}`);
+}
+
 /** @param {Call} call @returns {string} the path, each layer called again marked by which call it is */
 export function callName({ path, nodes }) {
   return path.map((name, i) => (nodes[i] > 0 ? `${name}[${nodes[i]}]` : name)).join("/");

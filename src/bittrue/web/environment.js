@@ -64,9 +64,9 @@ function setFlags(tf, job) {
 async function refuseMissing(tf, backend) {
   if (backend === "webgpu") {
     const gpu = globalThis.navigator?.gpu;
-    if (!gpu) throw new Failure("backend-unavailable", "this browser offers no WebGPU: use another backend, or enable it");
+    if (!gpu) throw new Failure("backend-unavailable", "this browser offers no WebGPU");
     if (!(await gpu.requestAdapter())) {
-      throw new Failure("backend-unavailable", "this browser has WebGPU but found no adapter for it: use another backend");
+      throw new Failure("backend-unavailable", "this browser has WebGPU but found no adapter for it");
     }
   }
   if (tf.findBackendFactory(backend) == null) {
@@ -222,21 +222,27 @@ export function jsonSafe(value) {
 }
 
 /**
- * Call `lost` once if the graphics context or device goes away.
+ * Watch the graphics device. What goes wrong on it throws nowhere: a lost context hangs, and after a shader that does
+ * not compile WebGPU goes on and delivers zeros.
  *
  * @param {Tf} tf
- * @param {(failure: Failure) => void} lost
+ * @param {(failure: Failure) => void} lose called if the graphics context or device goes away
+ * @returns {{faults: string[]} | null} what the device complains of, as it does; null where devices do not say
  */
-export function watchLoss(tf, lost) {
+export function watchDevice(tf, lose) {
   const backend = tf.getBackend();
   const fail = (/** @type {string} */ why) =>
-    lost(new Failure("context-lost", `the ${backend} backend lost its graphics context${why}: run it again, alone`));
+    lose(new Failure("context-lost", `the ${backend} backend lost its graphics context${why}`));
   if (backend === "webgl") {
     const { canvas } = webglContext(tf);
     canvas.addEventListener("webglcontextlost", () => fail(""), { once: true });
-  } else if (backend === "webgpu") {
-    tf.backend().device.lost.then((/** @type {any} */ info) => {
-      if (info.reason !== "destroyed") fail(info.message ? ` (${messageOf(info)})` : "");
-    });
   }
+  if (backend !== "webgpu") return null;
+  const { device } = tf.backend();
+  device.lost.then((/** @type {any} */ info) => fail(info.message ? ` (${messageOf(info)})` : ""));
+  const faults = /** @type {string[]} */ ([]);
+  device.addEventListener("uncapturederror", (/** @type {any} */ { error }) => {
+    faults.push(String(error.message).split("\n")[0]);
+  });
+  return { faults };
 }

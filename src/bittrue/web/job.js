@@ -3,12 +3,12 @@
 import { loadArtifact } from "./artifact.js";
 import { readTensor } from "./bits.js";
 import { Capture } from "./capture.js";
-import { checkBatch, checkCalls, checkRuns, predictOnce, readAll } from "./checks.js";
-import { describeEnvironment, startBackend, watchLoss } from "./environment.js";
+import { checkBatch, checkCalls, checkDevice, checkRuns, predictOnce, readAll } from "./checks.js";
+import { describeEnvironment, startBackend, watchDevice } from "./environment.js";
 import { Failure, messageOf, toFailure } from "./failure.js";
 import { makeFeed } from "./feed.js";
-import { Plan, describeLayers, foreseenBytes, leafLayers, modelConfig } from "./plan.js";
-import { WindowedCapture } from "./windows.js";
+import { Plan, describeLayers, foreseenSizes, leafLayers, modelConfig } from "./plan.js";
+import { WindowedCapture, windowEnds } from "./windows.js";
 
 /**
  * @typedef {import("./bits.js").Plain} Plain
@@ -36,7 +36,7 @@ export async function runJob(job, inbox, platform, report, lose) {
   await report.enter("loading");
   const tf = await loadTf(job, platform);
   await startBackend(tf, job, platform);
-  watchLoss(tf, lose);
+  const device = watchDevice(tf, lose);
   await report.emit(await describeEnvironment(tf, job, platform));
   const artifact = await loadArtifact(job.artifact, job.hashes, platform);
   await report.enter("building");
@@ -46,6 +46,7 @@ export async function runJob(job, inbox, platform, report, lose) {
     const feed = makeFeed(tf, model, received);
     try {
       const peak = await new ModelRun(tf, job, report, model, plan, feed).go();
+      if (device) await report.emit(checkDevice(device.faults));
       await report.emit({ type: "done", timings: report.timings(), memory: peak });
     } finally {
       feed.forEach(({ tensor }) => tensor.dispose());
@@ -102,8 +103,9 @@ class ModelRun {
   /** @returns {Promise<number>} most bytes of tensors seen held at once */
   async go() {
     const { job, report } = this;
-    const bytes = job.capture ? foreseenBytes(this.plan, this.batch, this.wanted) : 0;
-    const windows = bytes === null ? null : Math.max(1, Math.ceil(bytes / job.budget));
+    const sizes = job.capture ? foreseenSizes(this.plan, this.batch, this.wanted) : [];
+    const bytes = sizes?.reduce((sum, size) => sum + size, 0) ?? null;
+    const windows = sizes === null ? null : Math.max(1, windowEnds(sizes, 0, job.budget).length);
     await report.emit({ type: "model", layers: [...describeLayers(this.model, this.plan)], bytes, windows });
     await report.enter("sending");
     for (const { name, tensor } of this.feed) {

@@ -20,9 +20,7 @@ export const nodePlatform = {
     engine: "node",
     engine_version: process.versions.node,
     v8: process.versions.v8,
-    os: `${os.type()} ${os.release()}`,
     arch: process.arch,
-    cpu: os.cpus()[0]?.model ?? null,
     logical_cpus: os.cpus().length,
   }),
 };
@@ -35,6 +33,8 @@ export const nodePlatform = {
  * @returns {Promise<any>} the `tf` object
  */
 async function loadTf({ base, scripts }) {
+  // Nothing here is fetched, and old loaders of WebAssembly read a file only where there is no fetch to try.
+  /** @type {any} */ (globalThis).fetch = undefined;
   const own = createRequire(import.meta.url);
   /** @type {any} */
   let tf = null;

@@ -234,34 +234,45 @@ export function* leafLayers(container, path = []) {
 }
 
 /**
- * Bytes of all outputs of all calls, from the shapes that TensorFlow.js foresees; null where one is not known before.
+ * Bytes of the outputs of every call, from the shapes that TensorFlow.js foresees; null where one is not known before.
  *
  * @param {Plan} plan
  * @param {number} batch
  * @param {(path: string) => boolean} wanted
- * @param {string[]} [base] path of the plan's model
- * @returns {number | null}
+ * @returns {number[] | null} in no particular order
  */
-export function foreseenBytes(plan, batch, wanted, base = []) {
-  let sum = 0;
+export function foreseenSizes(plan, batch, wanted) {
+  const sizes = [...foresee(plan, batch, wanted, [])];
+  return sizes.some(Number.isNaN) ? null : sizes;
+}
+
+/**
+ * @param {Plan} plan
+ * @param {number} batch
+ * @param {(path: string) => boolean} wanted
+ * @param {string[]} base path of the plan's model
+ * @returns {Generator<number>} NaN for an unknown size
+ */
+function* foresee(plan, batch, wanted, base) {
   /** @param {string[]} path @param {SymbolicTensor[]} tensors */
-  const count = (path, tensors) => {
-    if (wanted([...base, ...path].join("/"))) for (const tensor of tensors) sum += symbolicBytes(tensor, batch);
-  };
-  for (const { position, path, implicit } of plan.inputs) if (!implicit) count(path, [plan.graph.inputs[position]]);
+  const sizes = (path, tensors) =>
+    wanted([...base, ...path].join("/")) ? [tensors.reduce((sum, tensor) => sum + symbolicBytes(tensor, batch), 0)] : [];
+  for (const { position, path, implicit } of plan.inputs) if (!implicit) yield* sizes(path, [plan.graph.inputs[position]]);
   for (const [layer, calls] of plan.calls) {
     const child = plan.children.get(layer);
     for (const { node, path } of calls) {
-      count(path, node.outputTensors);
-      sum += child ? (foreseenBytes(child, batch, wanted, [...base, ...path]) ?? NaN) : 0;
+      if (child) yield* foresee(child, batch, wanted, [...base, ...path]);
+      yield* sizes(path, node.outputTensors);
     }
-    for (const { source, path } of plan.continued.values()) if (source === layer) count(path, [calls[0].node.outputTensors[0]]);
+    for (const { source, path } of plan.continued.values()) {
+      if (source === layer) yield* sizes(path, [calls[0].node.outputTensors[0]]);
+    }
   }
-  return Number.isNaN(sum) ? null : sum;
 }
 
 /** @param {SymbolicTensor} tensor @param {number} batch @returns {number} NaN if not known */
 function symbolicBytes({ shape, dtype }, batch) {
   const [first, ...rest] = shape;
-  return rest.reduce((/** @type {number} */ product, size) => product * (size ?? NaN), (first ?? batch) * (dtype === "bool" ? 1 : 4));
+  const item = dtype === "bool" ? 1 : 4;
+  return rest.reduce((/** @type {number} */ product, size) => product * (size ?? NaN), (first ?? batch) * item);
 }

@@ -17,6 +17,9 @@ import { Inbox, PROTOCOL, decodeFrame } from "./wire.js";
  * @property {(url: string) => void} goto
  */
 
+/** Turns of the event loop in which a lost device may still explain what the job threw because of it. */
+const TURNS = 3;
+
 export class Session {
   /**
    * @param {Platform} platform
@@ -68,14 +71,19 @@ export class Session {
   /** @param {Header} header */
   async #run({ job }) {
     this.target = String(job.target);
-    const lost = new Promise((_, reject) => (this.lose = reject));
+    /** @type {import("./failure.js").Failure | null} */
+    let loss = null;
+    const lost = new Promise((_, reject) => {
+      this.lose = (/** @type {import("./failure.js").Failure} */ failure) => reject((loss = failure));
+    });
     const work = runJob(job, this.inbox, this.platform, this.report, (failure) => this.lose?.(failure));
     work.catch(() => {}); // when the context is lost first, what the job throws later is of no interest
     try {
       await Promise.race([work, lost]);
       this.over = true;
     } catch (error) {
-      await this.fail(error);
+      for (let turn = 0; turn < TURNS; turn++) await this.platform.breathe();
+      await this.fail(loss ?? error);
     }
   }
 

@@ -19,7 +19,8 @@ export class View {
   constructor(document) {
     this.document = document;
     this.sent = 0;
-    /** @type {number | null} */
+    this.outputs = 0;
+    /** Bytes of outputs to come, if known. @type {number | null} */
     this.total = null;
     this.layer = "";
     this.drawn = 0;
@@ -76,6 +77,7 @@ export class View {
   /** @param {Header} header @param {number} bytes */
   #record({ kind, path }, bytes) {
     this.sent += bytes;
+    if (kind === "output") this.outputs += bytes;
     this.layer = `${kind} of ${path.join("/")}`;
     if (performance.now() - this.drawn > PERIOD) this.#draw();
   }
@@ -83,7 +85,7 @@ export class View {
   #draw() {
     this.drawn = performance.now();
     const progress = /** @type {HTMLProgressElement} */ (this.#element("progress"));
-    if (this.total) progress.value = Math.min(1, this.sent / this.total);
+    if (this.total) progress.value = Math.min(1, this.outputs / this.total);
     if (this.sent > 0) this.#element("sent").textContent = `${(this.sent / MIB).toFixed(1)} MiB · ${this.layer}`;
   }
 
@@ -104,6 +106,6 @@ export class View {
     if (body.dataset.state === "failed") return; // what happens after a failure explains nothing
     body.dataset.state = state;
     this.#element("phase").textContent = message;
-    /** @type {HTMLProgressElement} */ (this.#element("progress")).value = state === "finished" ? 1 : this.sent / (this.total || Infinity);
+    /** @type {HTMLProgressElement} */ (this.#element("progress")).value = state === "finished" ? 1 : this.outputs / (this.total || Infinity);
   }
 }

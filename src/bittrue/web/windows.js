@@ -67,7 +67,7 @@ export class WindowedCapture {
       return false;
     });
     const course = courseOf(pass.moments);
-    const ends = plan(course.sizes, end, this.run.budget);
+    const ends = windowEnds(course.sizes, end, this.run.budget);
     await this.#send(pass.moments, 0, end, 1, ends.length + 1);
     for (const [i, next] of ends.entries()) {
       await this.#further(course, end, next, i + 2, ends.length + 1);
@@ -197,7 +197,7 @@ function courseOf(moments) {
  * @param {number} budget
  * @returns {number[]}
  */
-export function plan(sizes, start, budget) {
+export function windowEnds(sizes, start, budget) {
   const ends = [];
   for (let at = start; at < sizes.length; ) {
     let held = sizes[at - 1] ?? 0; // the last moment of the window before is kept once more

@@ -10,16 +10,23 @@ from bittrue.graph.model import LayerNode
 from bittrue.ops import TensorSpec
 
 from .layer_config import Written, refused
+from .versions import Version
 
 __all__ = ["fit"]
 
 Fitting = Callable[[LayerNode, Written, Sequence[TensorSpec], TensorSpec], Written]
 
 _TAKES_WHOLE_NUMBERS = ("Embedding", "Rescaling")
+_DEPTHWISE = ("DepthwiseConv2D", "SeparableConv2D")
+_DEPTHWISE_REPAIRED: Version = (3, 21, 0)  # 3.0.0 is the last release seen to have the defect
 
 
-def fit(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
+def fit(
+    layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec, version: Version
+) -> Written:
     """``written`` adjusted to one call's specs. Raises Unsupported where TensorFlow.js would fail or be wrong."""
+    if written.class_name in _DEPTHWISE and version < _DEPTHWISE_REPAIRED:
+        _check_symmetric(layer, written, inputs[0], output)
     for spec in inputs:
         if spec.dtype.name != "float32" and layer.class_name not in _TAKES_WHOLE_NUMBERS:
             raise refused(
@@ -87,6 +94,36 @@ def _reshape(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], o
     return _with(written, {"target_shape": list(target)})
 
 
+def _three_dimensional(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
+    """TensorFlow.js pads by a negative amount where a stride is larger than the window, and shifts the windows."""
+    window = written.config.get("kernel_size", written.config.get("pool_size", 2))
+    strides = written.config.get("strides") or window
+    pairs = zip(_thrice(window), _thrice(strides), strict=True)
+    if written.config.get("padding") == "same" and any(stride > size for size, stride in pairs):
+        raise refused(layer, "TensorFlow.js pads wrongly in 3-D where a stride is larger than the window")
+    return written
+
+
+def _check_symmetric(layer: LayerNode, written: Written, given: TensorSpec, output: TensorSpec) -> None:
+    """The cpu backend used to take the padding above for the padding at the left, and the other way round."""
+    config = written.config
+    if config["padding"] != "same" or (set(config["strides"]) == {1} and len(set(config["kernel_size"])) == 1):
+        return
+    sizes = zip(given.shape[1:3], output.shape[1:3], config["kernel_size"], config["strides"], strict=True)
+    before = {
+        None if old is None or new is None else max(0, (new - 1) * step + size - old) // 2
+        for old, new, size, step in sizes
+    }
+    if len(before) != 1 or None in before:
+        raise refused(
+            layer, "TensorFlow.js before 3.21 exchanges the padding above and at the left; pad with ZeroPadding2D"
+        )
+
+
+def _thrice(value: Any) -> Sequence[int]:
+    return [value] * 3 if isinstance(value, int) else list(value)
+
+
 def _dot(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
     for spec in inputs:
         _ranked(layer, spec, 2, 3)
@@ -105,6 +142,9 @@ def _ranked(layer: LayerNode, spec: TensorSpec, least: int, most: int) -> None:
 
 
 _FITTINGS: dict[str, Fitting] = {
+    "AveragePooling3D": _three_dimensional,
+    "Conv3D": _three_dimensional,
+    "MaxPooling3D": _three_dimensional,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
     "Dot": _dot,

@@ -115,7 +115,7 @@ class _Writer:
         fitted = []
         for index, call in enumerate(layer.calls):
             inputs = [self.specs[ref] for ref in inputs_of(call)]
-            fitted.append(fit(layer, written, inputs, self.specs[TensorRef(layer.name, index)]))
+            fitted.append(fit(layer, written, inputs, self.specs[TensorRef(layer.name, index)], self.version))
         if any(one != fitted[0] for one in fitted):
             raise refused(layer, "its calls would have to be written differently, for tensors of different shapes")
         return fitted[0]

@@ -37,24 +37,26 @@ def creation_order(graph: Graph) -> Sequence[LayerNode]:
 
 def _overtaken(order: Sequence[LayerNode]) -> str | None:
     """The first layer that would have its calls made out of order, None if there is none."""
-    made = {layer.name: 1 for layer in order if not layer.calls}
-    waiting = {layer.name: list(range(len(layer.calls))) for layer in order if layer.calls}
+    made = {layer.name: 0 if layer.calls else 1 for layer in order}
+    waiting = [layer for layer in order if layer.calls]
     while waiting:
-        before = sum(map(len, waiting.values()))
-        for layer in order:
-            if layer.name not in waiting:
-                continue
-            ready = [index for index in waiting[layer.name] if _is_ready(layer, index, made)]
-            if ready != waiting[layer.name][: len(ready)]:
+        before = sum(made.values())
+        for layer in waiting:
+            if _makes_out_of_order(layer, made):
                 return layer.name
-            made[layer.name] = made.get(layer.name, 0) + len(ready)
-            waiting[layer.name] = waiting[layer.name][len(ready) :]
-            if not waiting[layer.name]:
-                del waiting[layer.name]
-        if sum(map(len, waiting.values())) == before:
-            return next(iter(waiting))
+        waiting = [layer for layer in waiting if made[layer.name] < len(layer.calls)]
+        if sum(made.values()) == before:
+            return waiting[0].name
     return None
 
 
-def _is_ready(layer: LayerNode, index: int, made: dict[str, int]) -> bool:
-    return all(made.get(ref.layer, 0) > ref.call for ref in inputs_of(layer.calls[index]))
+def _makes_out_of_order(layer: LayerNode, made: dict[str, int]) -> bool:
+    """Make the calls of ``layer`` that can be made now; whether one that cannot is overtaken by a later one."""
+    blocked = False
+    for call in layer.calls[made[layer.name] :]:
+        ready = all(made[ref.layer] > ref.call for ref in inputs_of(call))
+        if ready and blocked:
+            return True
+        blocked = blocked or not ready
+        made[layer.name] += ready
+    return False

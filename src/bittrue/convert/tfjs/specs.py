@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-from numpy import dtype
 
 from bittrue.errors import ModelError, Unsupported
-from bittrue.graph.expansion import Constant, Expansion, InputRef, NodeRef, Ref, WeightRef, constant_dtype
 from bittrue.graph.layers import expand
 from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
 from bittrue.ops import TensorSpec
@@ -65,8 +61,7 @@ def _outputs(layer: LayerNode, call: int, inputs: Sequence[TensorSpec]) -> Seque
         return [inner[ref] for ref in layer.subgraph.outputs]
     without_masks = _without_masks(layer, call)
     try:
-        expansion = expand(without_masks, inputs, call)
-        return _results(without_masks, expansion, inputs)
+        return expand(without_masks, inputs, call).specs
     except Unsupported:
         raise
     except ModelError as error:
@@ -78,31 +73,3 @@ def _without_masks(layer: LayerNode, call: int) -> LayerNode:
     calls = list(layer.calls)
     calls[call] = Call(layer.calls[call].args, kwargs)
     return replace(layer, calls=tuple(calls))
-
-
-def _results(layer: LayerNode, expansion: Expansion, inputs: Sequence[TensorSpec]) -> list[TensorSpec]:
-    nodes: list[TensorSpec] = []
-
-    def spec(ref: Ref) -> TensorSpec | None:
-        match ref:
-            case InputRef():
-                return inputs[ref.index]
-            case WeightRef():
-                return TensorSpec.of(layer.weights[ref.index].value)
-            case NodeRef():
-                return nodes[ref.index]
-            case Constant():
-                return None
-
-    for node in expansion.nodes:
-        found = [spec(ref) for ref in node.inputs]
-        floating = dtype(constant_dtype(tuple(found)))
-        nodes.append(node.op.infer(*(_known(ref, at, floating) for ref, at in zip(node.inputs, found, strict=True)))[0])
-    return [_known(ref, spec(ref), dtype("float32")) for ref in expansion.outputs]
-
-
-def _known(ref: Ref, spec: TensorSpec | None, floating: dtype[Any]) -> TensorSpec:
-    if spec is not None:
-        return spec
-    assert isinstance(ref, Constant)
-    return TensorSpec(ref.value.shape, floating)

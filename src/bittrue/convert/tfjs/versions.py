@@ -1,6 +1,6 @@
 """Which TensorFlow.js has what.
 
-Read off the released packages: 1.7.2 and 4.22.0 in full, and the releases between them for when a name first appeared.
+Read off the released packages 1.7.2, 2.0.0, 2.8.6, 3.0.0, 3.21.0, 4.0.0, 4.10.0 and 4.22.0.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ _OLDEST: Version = (1, 7, 2)
 
 SINCE: Mapping[str, Version] = MappingProxyType(
     {
-        "Rescaling": (4, 22, 0),
-        "Conv3DTranspose": (4, 22, 0),
-        "swish": (4, 22, 0),
-        "mish": (4, 22, 0),
+        "swish": (2, 8, 6),
+        "Rescaling": (3, 21, 0),
+        "mish": (3, 21, 0),
         "gelu": (4, 22, 0),
     }
 )
-"""Classes and activations that 1.7.2 lacks, and the first release that is known to have them."""
+"""Classes and activations that 1.7.2 lacks, and the first of the releases looked at that has them."""
 
 
 def parse_version(text: str) -> Version:

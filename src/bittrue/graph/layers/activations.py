@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bittrue.ops import Sparsemax
-
 from ..formula import Formula, Value
 from ..options import Options
 from .registry import expands
@@ -121,11 +119,6 @@ def threshold(x: Value, threshold: float, default_value: float) -> Value:
     return (x > threshold).where(x, default_value)
 
 
-def sparsemax(x: Value, axis: int = -1) -> Value:
-    """Projection onto the simplex along ``axis``."""
-    return x.formula.apply(Sparsemax(axis), x)
-
-
 ACTIVATIONS: Mapping[str, Callable[[Value], Value]] = {
     "celu": celu,
     "elu": elu,
@@ -153,13 +146,16 @@ ACTIVATIONS: Mapping[str, Callable[[Value], Value]] = {
     "softsign": softsign,
     "sparse_plus": sparse_plus,
     "sparse_sigmoid": sparse_sigmoid,
-    "sparsemax": sparsemax,
     "squareplus": squareplus,
     "swish": lambda x: x * x.function("sigmoid"),
     "tanh": lambda x: x.function("tanh"),
     "tanh_shrink": lambda x: x - x.function("tanh"),
 }
-"""What an activation given by name computes, with Keras 3's defaults."""
+"""What an activation given by name computes, with Keras 3's defaults.
+
+``sparsemax`` is missing on purpose: on TensorFlow, Keras 3.15 computes something else than its documentation says
+(all zeros for most inputs), so there is no one meaning to be faithful to.
+"""
 
 
 def activated(formula: Formula, x: Value, key: str = "activation", default: str | None = None) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bittrue.errors import ModelError
 from bittrue.ops import Conv, ConvTranspose
 from bittrue.ops.window import Padding, dilated
 
@@ -28,8 +29,16 @@ def _window(formula: Formula, kernel: Value, spatial: int) -> tuple[tuple[int, .
         return strides, padding, dilation
     if formula.options.raw("data_format", None) == "channels_first":
         raise formula.options.refused("padding", "is not defined by Keras for channels_first")
-    taps = tuple(size for size in formula.spec(kernel.ref).shape[:1] if size is not None)
+    taps = _taps(formula, kernel, spatial)
     return strides, ((dilated(taps, dilation)[0] - 1, 0),), dilation
+
+
+def _taps(formula: Formula, kernel: Value, spatial: int) -> tuple[int, ...]:
+    """The kernel's spatial sizes."""
+    shape = formula.spec(kernel.ref).shape
+    if len(shape) != spatial + 2:
+        raise ModelError(f"layer {formula.layer.name!r}: its kernel has {len(shape)} axes instead of {spatial + 2}")
+    return tuple(size for size in shape[:-2] if size is not None)
 
 
 def _finished(formula: Formula, y: Value, spatial: int, first: bool) -> Value:
@@ -56,9 +65,8 @@ def convolution(formula: Formula) -> Value:
 def _depthwise(formula: Formula, x: Value, kernel: Value, spatial: int) -> Value:
     """Each channel by its own ``depth_multiplier`` kernels: a convolution with as many groups as channels."""
     strides, padding, dilation = _window(formula, kernel, spatial)
-    *_, channels, multiplier = formula.spec(kernel.ref).shape
-    assert channels is not None
-    assert multiplier is not None
+    _taps(formula, kernel, spatial)
+    channels, multiplier = (size or 0 for size in formula.spec(kernel.ref).shape[-2:])
     formula.options.only("depth_multiplier", multiplier)
     grouped = kernel.reshaped((1, channels * multiplier), keep=spatial)
     return formula.apply(Conv(strides, padding, dilation, groups=channels), x, grouped)
@@ -96,7 +104,7 @@ def transposed_convolution(formula: Formula) -> Value:
     kernel = formula.weight("kernel")
     strides = options.wholes("strides", 1, spatial)
     dilation = options.wholes("dilation_rate", 1, spatial)
-    taps = tuple(size for size in formula.spec(kernel.ref).shape[:-2] if size is not None)
+    taps = _taps(formula, kernel, spatial)
     extra: list[int | None] = [None] * spatial
     if options.raw("output_padding", None) is not None:
         extra = list(options.wholes("output_padding", None, spatial))

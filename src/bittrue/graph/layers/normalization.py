@@ -72,7 +72,8 @@ def rms_normalization(formula: Formula) -> Value:
     axes = options.wholes("axis", -1)
     axes = tuple(sorted(axes)) if len(axes) > 1 else axes
     squares = x.function("square").reduced("mean", axes)
-    scale = _along(x, formula.weight("scale"), axes)
+    # Keras broadcasts the scale against the last axes, whatever axes it belongs to.
+    scale = formula.weight("scale")
     return formula.apply(Normalize(options.number("epsilon", 1e-6)), x, 0.0, squares, scale, 0.0)
 
 

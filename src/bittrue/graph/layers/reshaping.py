@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bittrue.errors import ModelError
 from bittrue.ops import Pad
 
 from ..formula import Formula, Value
@@ -39,7 +40,7 @@ def repeat_vector(formula: Formula) -> Value:
     """(batch, features) to (batch, n, features)."""
     x = formula.x
     if x.rank != 2:
-        raise formula.refused(f"it is called on a tensor of {x.rank} axes, where two are expected")
+        raise ModelError(f"layer {formula.layer.name!r} (RepeatVector) takes two axes, but its tensor has {x.rank}")
     return x.reshaped((1, -1)).repeated(1, formula.options.whole("n"))
 
 

@@ -28,7 +28,7 @@ _ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder
 class PageServer:
     """Serves ``folders`` by their prefixes, beside the benchmarks' own pages, and talks with the one page opened.
 
-    ``/bare`` is a bare WebSocket: it takes binary messages, drops them, and answers each text with the bytes so far.
+    ``/bare`` is a bare WebSocket: it counts the bytes of binary messages, drops them, and a text says that all is sent.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
@@ -100,16 +100,16 @@ class PageServer:
                 self._heard.put(json.loads(message.data))
         return socket
 
-    @staticmethod
-    async def _bare(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(compress=False, max_msg_size=0)
+    async def _bare(self, request: web.Request) -> web.StreamResponse:
+        self._control = socket = web.WebSocketResponse(compress=False, max_msg_size=0)
         await socket.prepare(request)
+        self._heard.put({"type": "ready"})
         taken = 0
         async for message in socket:
             if message.type is WSMsgType.BINARY:
                 taken += len(message.data)
             else:
-                await socket.send_str(str(taken))
+                self._heard.put({"type": "taken", "bytes": taken})
         return socket
 
 

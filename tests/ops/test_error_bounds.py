@@ -1,0 +1,238 @@
+"""No float32 computation lies outside the bound, in whatever order it sums; and the bound is not idle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bittrue import ops
+from bittrue.ops import Allowance, Axioms
+from bittrue.trace import Array
+
+AXIOMS = Axioms()
+U = 2.0**-24
+
+
+def draw(*shape: int, seed: int, scale: float = 1.0) -> Array:
+    generator = np.random.default_rng(seed)
+    # Magnitudes over several decades make the order of summation matter.
+    return (generator.normal(size=shape) * 10 ** generator.uniform(-3, 3, size=shape) * scale).astype(np.float32)
+
+
+def ascending(terms: Array) -> np.float32:
+    total = np.float32(0)
+    for term in terms:
+        total = np.float32(total + term)
+    return total
+
+
+def pairwise(terms: Array) -> np.float32:
+    while len(terms) > 1:
+        terms = np.concatenate([terms[0:-1:2] + terms[1::2], terms[len(terms) // 2 * 2 :]])
+    return np.float32(terms[0])
+
+
+def fused(a: Array, b: Array) -> np.float32:
+    total = np.float32(0)
+    for x, y in zip(a, b, strict=True):
+        total = np.float32(float(x) * float(y) + float(total))
+    return total
+
+
+ORDERS: dict[str, Callable[[Array, Array], np.float32]] = {
+    "ascending": lambda a, b: ascending(a * b),
+    "descending": lambda a, b: ascending((a * b)[::-1]),
+    "by size": lambda a, b: ascending(np.array(sorted(a * b, key=abs), np.float32)),
+    "pairwise": lambda a, b: pairwise(a * b),
+    "fused": fused,
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("seed", range(5))
+def test_products_in_any_order_stay_within(order: str, seed: int) -> None:
+    a, b = draw(4, 97, seed=seed), draw(97, 5, seed=seed + 1000)
+    computed = np.array([[ORDERS[order](a[i], b[:, j]) for j in range(5)] for i in range(4)])
+    op = ops.MatMul()
+    assert np.all(np.abs(computed - op.evaluate(a, b)[0]) <= op.error_bound(AXIOMS, a, b))
+
+
+def test_the_bound_of_a_product_is_gamma_of_its_length() -> None:
+    a, b = draw(3, 50, seed=1), draw(50, 2, seed=2)
+    bound = ops.MatMul().error_bound(AXIOMS, a, b)
+    magnitudes = np.abs(a).astype(np.float64) @ np.abs(b)
+    assert np.all(bound >= 50 * U * magnitudes)
+    assert np.all(bound <= 52 * U * magnitudes)
+
+
+def test_the_worst_case_is_nearly_reached_so_a_smaller_bound_would_be_wrong() -> None:
+    # 1 + u + u + ...: every term is lost in turn, all in one direction.
+    terms = np.array([1.0] + [U * 0.999] * 200, np.float32)[None]
+    ones = np.ones((201, 1), np.float32)
+    error = abs(float(ascending(terms[0])) - ops.MatMul().evaluate(terms, ones)[0][0, 0])
+    assert 0.9 * 200 * U < error <= ops.MatMul().error_bound(AXIOMS, terms, ones)[0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_convolution_stays_within(seed: int) -> None:
+    x, kernel = draw(1, 6, 5, 4, seed=seed), draw(3, 2, 2, 6, seed=seed + 1)
+    op = ops.Conv((2, 1), "same", groups=2)
+    slide = naive.Slide.same((6, 5), (3, 2), (2, 1), (1, 1))
+    rounded = np.zeros((1, 3, 5, 6), np.float32)
+    for tap in np.ndindex(3, 2):
+        part = np.zeros_like(kernel)
+        part[tap] = kernel[tap]
+        rounded += naive.conv(x, part, slide, groups=2).astype(np.float32)
+    assert np.all(np.abs(rounded - op.evaluate(x, kernel)[0]) <= op.error_bound(AXIOMS, x, kernel))
+    assert op.reduction_length(x.shape, kernel.shape) == 3 * 2 * 2
+
+
+@pytest.mark.parametrize("op", [ops.Reduce("sum", (1,)), ops.Reduce("mean", (1,))], ids=lambda op: op.kind)
+@pytest.mark.parametrize("order", [ascending, pairwise, lambda t: ascending(t[::-1])])
+def test_sums_and_means_stay_within(op: ops.Reduce, order: Callable[[Array], np.float32]) -> None:
+    x = draw(50, 300, seed=3)
+    computed = np.array([order(row) for row in x])
+    reciprocal = computed * np.float32(1 / 300)
+    for result in [computed] if op.kind == "sum" else [computed / np.float32(300), reciprocal]:
+        assert np.all(np.abs(result - op.evaluate(x)[0]) <= op.error_bound(AXIOMS, x))
+
+
+def test_average_pooling_stays_within() -> None:
+    x = draw(3, 9, 4, seed=5)
+    op = ops.Pool("average", (3,), (1,))
+    computed = ((x[:, :-2] + x[:, 1:-1]) + x[:, 2:]) / np.float32(3)
+    assert np.all(np.abs(computed - op.evaluate(x)[0]) <= op.error_bound(AXIOMS, x))
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "divide"])
+def test_arithmetic_is_within_half_an_ulp(operation: str) -> None:
+    a, b = draw(1000, seed=1), draw(1000, seed=2)
+    op = ops.Binary(operation)
+    computed = ops.binary.OPERATIONS[operation](a, b)
+    exact = op.evaluate(a, b)[0]
+    bound = op.error_bound(AXIOMS, a, b)
+    assert np.all(np.abs(computed - exact) <= bound)
+    assert np.all(bound <= 1.01 * U * np.abs(exact) + 2.0**-126)
+
+
+@pytest.mark.parametrize(
+    "function", ["exp", "tanh", "sigmoid", "erf", "log", "expm1", "log1p", "softplus", "sin", "rsqrt"]
+)
+def test_a_function_off_by_what_it_is_allowed_stays_within(function: str) -> None:
+    x = np.abs(draw(500, seed=4, scale=0.1)) if function in ("log", "log1p", "rsqrt") else draw(500, seed=4, scale=0.01)
+    axioms = Axioms(function=Allowance(3), functions={})
+    exact = ops.Unary(function).evaluate(x)[0]
+    rounded = exact.astype(np.float32)
+    off = rounded + 2 * np.spacing(rounded)
+    bound = ops.Unary(function).error_bound(axioms, x)
+    assert np.all(np.abs(off - exact) <= bound)
+    assert np.all(bound <= 3.1 * 2 * U * np.abs(exact) + 2.0**-125)
+
+
+def softmax_in_float32(x: Array) -> Array:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / np.array([[ascending(row)] for row in e])
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_softmax_stays_within(scale: float) -> None:
+    x = (np.random.default_rng(7).normal(size=(40, 200)) * scale).astype(np.float32)
+    op = ops.Softmax()
+    assert np.all(np.abs(softmax_in_float32(x) - op.evaluate(x)[0]) <= op.error_bound(AXIOMS, x))
+
+
+def test_both_ways_to_normalise_stay_within() -> None:
+    x, mean, scale, shift = (draw(64, seed=s) for s in range(4))
+    variance = np.abs(draw(64, seed=9))
+    op = ops.Normalize(1e-3)
+    bound = op.error_bound(AXIOMS, x, mean, variance, scale, shift)
+    exact = op.evaluate(x, mean, variance, scale, shift)[0]
+    inverse = scale / np.sqrt(variance + np.float32(1e-3))
+    for computed in ((x - mean) * inverse + shift, x * inverse + (shift - mean * inverse)):
+        assert computed.dtype == np.float32
+        assert np.all(np.abs(computed - exact) <= bound)
+
+
+def test_what_only_moves_values_has_no_error() -> None:
+    x = draw(3, 4, seed=1)
+    for op in (
+        ops.Reshape((2, 2)),
+        ops.Transpose((1, 0)),
+        ops.Pad(((1, 1), (0, 0))),
+        ops.Unary("relu"),
+        ops.Slice(0, 1, None),
+    ):
+        assert not op.error_bound(AXIOMS, x).any()
+
+
+def test_flushed_operands_and_results_are_allowed_for() -> None:
+    tiny = np.array([2.0**-130], np.float32)
+    big = np.array([2.0**100], np.float32)
+    for op, a, b in (
+        (ops.Binary("add"), tiny, tiny),
+        (ops.Binary("multiply"), tiny, big),
+        (ops.MatMul(), tiny[None], big[None]),
+    ):
+        exact = op.evaluate(a, b)[0]
+        assert np.all(np.abs(0.0 - exact) <= op.error_bound(AXIOMS, a, b))
+    assert ops.Reshape((1,), keep=0).error_bound(AXIOMS, tiny) >= 2.0**-130
+
+
+def test_nothing_is_promised_where_it_may_overflow() -> None:
+    big = np.array([[3e38, -3e38]], np.float32)
+    assert np.isinf(ops.MatMul().error_bound(AXIOMS, big, np.ones((2, 1), np.float32)))
+    assert np.isinf(ops.Binary("multiply").error_bound(AXIOMS, big, big)).all()
+
+
+CARRYING = [
+    ops.Unary("exp"),
+    ops.Unary("tanh"),
+    ops.Unary("abs"),
+    ops.Unary("square"),
+    ops.Unary("sigmoid"),
+    ops.Unary("erf"),
+    ops.Unary("softplus"),
+    ops.Unary("sin"),
+    ops.Unary("relu"),
+    ops.Softmax(),
+    ops.Reduce("mean", (1,)),
+    ops.Reduce("max", (1,)),
+    ops.Transpose((1, 0)),
+    ops.Pad(((1, 0), (0, 2))),
+    ops.Binary("add"),
+    ops.Binary("multiply"),
+    ops.Binary("divide"),
+    ops.Binary("maximum"),
+    ops.Binary("subtract"),
+    ops.Normalize(0.1),
+]
+
+
+@given(st.sampled_from(CARRYING), st.integers(0, 2**32 - 1), st.sampled_from([1e-6, 1e-2, 1.0]))
+@settings(deadline=None, max_examples=300)
+def test_operands_that_moved_move_the_result_no_further_than_the_bound(op: ops.Op, seed: int, size: float) -> None:
+    generator = np.random.default_rng(seed)
+    count = op.arity[0]
+    arrays = [generator.normal(size=(3, 4)) for _ in range(count)]
+    if isinstance(op, ops.Normalize):
+        arrays[2] = np.abs(arrays[2])
+    errors = tuple(np.abs(generator.normal(size=(3, 4))) * size for _ in range(count))
+    moved = [a + np.sign(generator.normal(size=(3, 4))) * e for a, e in zip(arrays, errors, strict=True)]
+    if isinstance(op, ops.Normalize):
+        moved[2] = np.maximum(moved[2], 0)
+    bound = op.error_bound(AXIOMS, *arrays, errors=errors)
+    change = np.abs(op.evaluate(*moved)[0] - op.evaluate(*arrays)[0])
+    assert np.all(change <= bound + 1e-14 * (1 + change))  # moved by no more than that, but for float64's own rounding
+
+
+def test_a_comparison_in_doubt_costs_the_difference_of_both_branches() -> None:
+    x = np.array([1e-3, 1.0])
+    doubt = ops.Compare("greater").error_bound(AXIOMS, x, np.zeros(2), errors=(np.full(2, 1e-2), 0.0))
+    np.testing.assert_array_equal(doubt, [1, 0])
+    bound = ops.Select().error_bound(AXIOMS, x > 0, x, x * 5, errors=(doubt, 0.0, 0.0))
+    np.testing.assert_allclose(bound, [4e-3, 0.0])
