@@ -8,7 +8,7 @@
 //   within a block it is taken by strips of STRIP elements, which bounds the relative error of a sum of
 //   non-negative terms by (STRIP / 2 + BLOCK / STRIP + 8) * 2^-53 < 7e-14.
 // - ULP distances are exact: -0 and +0 are 0 apart. Those below TABLE are counted one by one in `table`, one column
-//   a SIMD lane so that equal distances do not wait for each other; larger ones by floor(log2).
+//   a SIMD lane so that equal distances do not wait for each other; larger ones in `large`, TABLE of them together.
 // - Where something stands first (row-major) is looked up only after a block has raised the maximum.
 #include <stdint.h>
 #include <wasm_simd128.h>
@@ -21,8 +21,7 @@ enum { MAGNITUDE = 0x7fffffff, LARGEST_FINITE = 0x7f7fffff, INFINITE = 0x7f80000
 
 typedef struct {
   uint64_t different_values, different_bits, finite, nan_both, nan_mismatched, infinities_matched,
-      infinities_mismatched, zero_signs_mismatched, nan_payloads_different, large_ulp_sum,
-      powers[32];
+      infinities_mismatched, zero_signs_mismatched, nan_payloads_different, large_ulp_sum;
   int64_t first_nan_mismatched, first_infinity_mismatched, first_zero_sign, first_nan_payload, worst, worst_ulp;
   double max_abs, max_rel;
   uint32_t scale_bits, max_ulp;
@@ -43,8 +42,8 @@ typedef struct {
   v128_t different_values, different_bits, scale_bits, max_ulp, large_ulp_sum;
 } Lanes;  // of one strip
 
-static uint32_t reference[CHUNK], candidate[CHUNK], table[TABLE * LANES], powers[32 * LANES];
-static uint32_t table_used;  // rows of the table that may be other than zero
+static uint32_t reference[CHUNK], candidate[CHUNK], table[TABLE * LANES], large[TABLE];
+static uint32_t table_used, large_used;  // rows that may be other than zero
 static State state;
 static Sums sums[BLOCKS];
 static Peaks peaks;
@@ -52,6 +51,7 @@ static Peaks peaks;
 EXPORT(reference_address) void *reference_address(void) { return reference; }
 EXPORT(candidate_address) void *candidate_address(void) { return candidate; }
 EXPORT(table_address) void *table_address(void) { return table; }
+EXPORT(large_address) void *large_address(void) { return large; }
 EXPORT(state_address) void *state_address(void) { return &state; }
 EXPORT(sums_address) void *sums_address(void) { return sums; }
 EXPORT(state_size) int32_t state_size(void) { return sizeof state; }
@@ -65,6 +65,8 @@ static void clear_table(void) {
 
 EXPORT(reset) void reset(void) {
   clear_table();
+  for (uint32_t i = 0; i < large_used; i++) large[i] = 0;
+  large_used = 0;
   state = (State){0};
   state.first_nan_mismatched = state.first_infinity_mismatched = state.first_zero_sign = -1;
   state.first_nan_payload = state.worst = state.worst_ulp = -1;
@@ -92,8 +94,7 @@ INLINE uint32_t ulp_distance(uint32_t a, uint32_t b) {
 // Whether a distance is small may be as unpredictable as a coin: the place to count it is chosen without a branch.
 INLINE void count_ulp(uint32_t ulp, uint32_t lane) {
   uint32_t *small = &table[(ulp & (TABLE - 1)) * LANES + lane];
-  uint32_t *large = &powers[(31 - (uint32_t)__builtin_clz(ulp | 1)) * LANES + lane];
-  ++*(ulp < TABLE ? small : large);
+  ++*(ulp < TABLE ? small : &large[ulp / TABLE]);
 }
 
 static void note_first(int64_t *first, int64_t index) {
@@ -170,8 +171,8 @@ INLINE v128_t ordinals(v128_t bits, v128_t magnitude) {
 
 INLINE void count_ulps(v128_t ulp, Lanes *lanes) {
   if (wasm_v128_any_true(wasm_u32x4_shr(ulp, 16))) {
-    v128_t large = wasm_v128_and(ulp, wasm_u32x4_gt(ulp, wasm_u32x4_const_splat(TABLE - 1)));
-    v128_t both = wasm_i64x2_add(wasm_u64x2_extend_low_u32x4(large), wasm_u64x2_extend_high_u32x4(large));
+    v128_t larger = wasm_v128_and(ulp, wasm_u32x4_gt(ulp, wasm_u32x4_const_splat(TABLE - 1)));
+    v128_t both = wasm_i64x2_add(wasm_u64x2_extend_low_u32x4(larger), wasm_u64x2_extend_high_u32x4(larger));
     lanes->large_ulp_sum = wasm_i64x2_add(lanes->large_ulp_sum, both);
     count_ulp(wasm_u32x4_extract_lane(ulp, 0), 0);
     count_ulp(wasm_u32x4_extract_lane(ulp, 1), 1);
@@ -287,6 +288,7 @@ static void note_peaks(uint32_t start, uint32_t stop, int64_t base) {
   state.zero_signs_mismatched += peaks.zero_signs;
   uint32_t used = (peaks.max_ulp < TABLE ? peaks.max_ulp : TABLE - 1) + 1;
   if (used > table_used) table_used = used;
+  if (peaks.max_ulp / TABLE >= large_used) large_used = peaks.max_ulp / TABLE + 1;
 }
 
 static void block(uint32_t start, uint32_t stop, int64_t base, Sums *sum) {
@@ -302,10 +304,6 @@ EXPORT(feed) void feed(uint32_t size, int64_t base) {
   uint32_t row = 0;
   for (uint32_t start = 0; start < size; start += BLOCK)
     block(start, start + BLOCK < size ? start + BLOCK : size, base, &sums[row++]);
-  for (uint32_t i = 0; i < 32 * LANES; i++) {
-    state.powers[i / LANES] += powers[i];
-    powers[i] = 0;
-  }
 }
 
 // Before `refine`: an empty table.

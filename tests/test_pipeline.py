@@ -84,7 +84,10 @@ def test_runtimes_are_left_even_when_they_fail(answers: dict[str, FakeRuntime], 
 def test_saving_keeps_one_trace_a_target_and_the_reference(add: Callable[..., None], tmp_path: Path) -> None:
     add("node:cpu", answer("node:cpu", 3.0))
     data = check("m.keras", "ones", ["node:cpu"], run=Run(save=tmp_path))
-    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == ["node-cpu.safetensors", "reference.safetensors"]
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "node-cpu.safetensors",
+        "reference.safetensors",
+    ]
     assert data.targets[0].saved == str(tmp_path / "node-cpu.safetensors")
 
 

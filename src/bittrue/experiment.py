@@ -30,7 +30,9 @@ class Experiment:
         if self.depth < 1 or self.size < 1:
             raise UsageError(f"the experiment needs a depth and a size of at least 1, not {self.depth} and {self.size}")
         if self.parameters > _LARGEST:
-            raise UsageError(f"depth {self.depth} and size {self.size} make {self.parameters:,} parameters; stay below {_LARGEST:,}")
+            raise UsageError(
+                f"depth {self.depth} and size {self.size} make {self.parameters:,} parameters; stay below {_LARGEST:,}"
+            )
 
     @property
     def parameters(self) -> int:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import BittrueError, TargetUnavailable, TraceError, UsageError
+from bittrue.errors import TargetFailure, UsageError
 from bittrue.runtimes.base import DEFAULT_BUDGET, Inputs, NullProgress, Progress, Runtime, TraceOptions
 from bittrue.runtimes.target import Target, parse_targets
 
 if TYPE_CHECKING:
-    from bittrue.comparison import Comparison
     from bittrue.convert.tfjs import Artifact
     from bittrue.graph.model import Graph
     from bittrue.model import OpenedModel
@@ -91,7 +90,8 @@ def check(
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, opened.graph, batch=batch, preprocessing=prepared)
     with _Session(opened, run) as session:
-        return session.report("check", tensors, describe_inputs(inputs), python, wanted)
+        data = session.report("check", tensors, describe_inputs(inputs), python, wanted)
+    return replace(data, asked=bool(targets))
 
 
 def demo(
@@ -121,7 +121,8 @@ def demo(
     with _Session(opened, run, artifacts=out, published=experiment.is_published) as session:
         artifact = session.artifact(run.tfjs)
         say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
-        return session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
+        data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
+    return replace(data, asked=bool(targets))
 
 
 def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
@@ -137,7 +138,9 @@ def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
                 live.save(out / name)
             say(f"Saved {out / name}")
     except OSError as error:
-        raise UsageError(f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out") from error
+        raise UsageError(
+            f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out"
+        ) from error
     return live
 
 
@@ -182,9 +185,15 @@ def compare(reference: Path, candidate: Path) -> ReportData:
 
     left, right = load(reference), load(candidate)
     outcome = TargetOutcome(
-        right.provenance.target, right.provenance, right.checks, compare_traces(left, right), saved=str(candidate)
+        right.provenance.target,
+        right.provenance,
+        right.checks,
+        compare_traces(left, right),
+        saved=str(candidate),
+        digest=right.digest(),
     )
-    return ReportData("compare", None, (), "as traced", ReferenceOutcome(left.provenance, left.checks, None), (outcome,))
+    known = ReferenceOutcome(left.provenance, left.checks, None, digest=left.digest())
+    return ReportData("compare", None, (), "as traced", known, (outcome,))
 
 
 def doctor() -> Findings:
@@ -207,7 +216,9 @@ def _targets(specs: Sequence[str], run: Run, *, control: bool = False) -> list[T
 class _Session:
     """One model on many targets: what is started, converted or evaluated once is shared, and ended at the end."""
 
-    def __init__(self, opened: OpenedModel, run: Run, *, artifacts: Path | None = None, published: bool = False) -> None:
+    def __init__(
+        self, opened: OpenedModel, run: Run, *, artifacts: Path | None = None, published: bool = False
+    ) -> None:
         self.opened = opened
         self.run = run
         self.published = published
@@ -277,13 +288,15 @@ class _Session:
         from bittrue.comparison import accuracy as from_truth
         from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
 
+        for version in dict.fromkeys(target.version for target in targets if not target.is_keras):
+            self.artifact(version)  # a model that cannot be converted is refused before anything runs
         base = self.trace(reference, inputs, self._reference_options(reference))
         truth = self._truth(inputs)
         accuracy = from_truth(truth, base) if truth is not None else None
         no_truth = truth.provenance.details.get("no_truth", {}) if truth is not None else {}
         outcomes = tuple(self._outcome(target, inputs, base, truth) for target in targets)
         facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
-        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth)
+        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest())
         return ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
 
     def _reference_options(self, reference: Target) -> TraceOptions:
@@ -309,15 +322,20 @@ class _Session:
         options = self.run.options(target)
         try:
             trace = self.trace(target, inputs, options)
-        except (TraceError, KeyboardInterrupt):
-            raise
-        except BittrueError as error:
+        except TargetFailure as error:
             return TargetOutcome(str(target), failure=error, saved=_existing(options.save))
         comparison = compare_traces(base, trace)
         accuracy = from_truth(truth, trace) if truth is not None else None
         published = published_lines(comparison) if self.published else None
         return TargetOutcome(
-            str(target), trace.provenance, trace.checks, comparison, accuracy, None, published, _existing(options.save)
+            str(target),
+            trace.provenance,
+            trace.checks,
+            comparison,
+            accuracy,
+            published=published,
+            saved=_existing(options.save),
+            digest=trace.digest(),
         )
 
 
@@ -329,7 +347,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"the folder {folder} cannot be made: {error.strerror or error}; name another with --save") from error
+        raise UsageError(
+            f"the folder {folder} cannot be made: {error.strerror or error}; name another with --save"
+        ) from error
 
 
 def _model_facts(opened: OpenedModel) -> Any:

@@ -7,6 +7,7 @@ nothing of each other. Tensors are lazy: a record knows its dtype and shape, and
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -148,6 +149,17 @@ class Trace:
     def of_kind(self, kind: Kind) -> list[Record]:
         """The records of one kind, in execution order."""
         return [record for record in self if record.key.kind == kind]
+
+    def digest(self, kind: Kind = "output") -> str:
+        """SHA-256 (hexadecimal) over the records of one kind: keys, dtypes, shapes and every bit.
+
+        Two runs with the same digest produced the same bits in every layer. One tensor is held at a time.
+        """
+        total = hashlib.sha256()
+        for record in sorted(self.of_kind(kind), key=lambda found: found.key):
+            total.update(f"{record.key} {record.dtype.str} {record.shape}\n".encode())
+            total.update(np.ascontiguousarray(record.load()).data)
+        return total.hexdigest()
 
     @property
     def nbytes(self) -> int:

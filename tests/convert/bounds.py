@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bittrue.convert.tfjs.specs import inputs_of, scheduled
+from bittrue.convert.tfjs.specs import inputs_of, scheduled, without_masks
 from bittrue.graph.evaluate import layer_bound
 from bittrue.graph.model import Graph, TensorRef
 from bittrue.ops import Axioms
@@ -32,6 +32,6 @@ def _outputs(graph: Graph, inputs: list[Pair]) -> list[Pair]:
             results = _outputs(layer.subgraph, given)
         else:
             values, errors = [value for value, _ in given], [error for _, error in given]
-            results = list(layer_bound(layer, values, Axioms(), index, errors))
+            results = list(layer_bound(without_masks(layer, index), values, Axioms(), index, errors))
         known.update({TensorRef(layer.name, index, at): pair for at, pair in enumerate(results)})
     return [known[ref] for ref in graph.outputs]

@@ -100,7 +100,7 @@ def test_paths_that_may_leave_the_folder_are_refused(
     opened: list[Path] = []
     plain = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *rest, **named: opened.append(self) or plain(self, *rest, **named))
-    with pytest.raises(ArtifactError, match="is refused|names a file by"):
+    with pytest.raises(ArtifactError, match=r"is refused|names a file by"):
         read_artifact(folder)
     assert {file.parent for file in opened} <= {folder}
 

@@ -107,14 +107,11 @@ def drawn(graph: Graph, seed: int = 0) -> dict[str, Any]:
 
 
 def randomised(model: Any) -> Any:
-    """Weights of order one, none of them the zeros and ones that layers begin with."""
+    """Weights of order one, none of them the zeros and ones that layers begin with; variances stay positive."""
     rng = np.random.default_rng(1)
-    model.set_weights(
-        [
-            rng.uniform(0.3, 1.2, w.shape) * (1 if "variance" in w.name else rng.choice([-1, 1], w.shape))
-            for w in model.weights
-        ]
-    )
+    sizes = [rng.uniform(0.3, 1.2, weight.shape) for weight in model.weights]
+    signs = [1 if "variance" in weight.name else rng.choice([-1, 1], weight.shape) for weight in model.weights]
+    model.set_weights([size * sign for size, sign in zip(sizes, signs, strict=True)])
     return model
 
 

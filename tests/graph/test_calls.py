@@ -20,13 +20,23 @@ def entry(name: str) -> InputSpec:
 
 
 def test_a_shared_layer_has_one_entry_a_call_in_order() -> None:
-    graph = Graph("m", "Functional", (layer("a"), layer("d", call(TensorRef("a")), call(TensorRef("d")))), (entry("a"),), ())
+    graph = Graph(
+        "m", "Functional", (layer("a"), layer("d", call(TensorRef("a")), call(TensorRef("d")))), (entry("a"),), ()
+    )
     assert [(c.name, c.nodes, c.call) for c in graph.calls()] == [("a", (0,), 0), ("d", (0,), 0), ("d", (1,), 1)]
 
 
 def test_layers_of_a_nested_model_called_twice_are_counted_through_both_calls() -> None:
-    inner = Graph("inner", "Functional", (layer("i"), layer("d", call(TensorRef("i")), call(TensorRef("d")))), (entry("i"),), ())
-    outer = Graph("outer", "Functional", (layer("x"), layer("n", call(TensorRef("x")), call(TensorRef("n")), subgraph=inner)), (), ())
+    inner = Graph(
+        "inner", "Functional", (layer("i"), layer("d", call(TensorRef("i")), call(TensorRef("d")))), (entry("i"),), ()
+    )
+    outer = Graph(
+        "outer",
+        "Functional",
+        (layer("x"), layer("n", call(TensorRef("x")), call(TensorRef("n")), subgraph=inner)),
+        (),
+        (),
+    )
     found = {(c.name, c.nodes): c.call for c in outer.calls()}
     assert [found["n/d", nodes] for nodes in [(0, 0), (0, 1), (1, 0), (1, 1)]] == [0, 1, 2, 3]
     assert found["n", (1,)] == 1

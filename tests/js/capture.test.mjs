@@ -200,6 +200,15 @@ for (const [budget, passes] of [[1e9, 1], [32, 2], [1, 2]]) {
   });
 }
 
+test("a nested model that TensorFlow.js runs twice is sent once, however small the windows", async () => {
+  const two = [input("p"), dense("d", [[["p", 0, 0]]]), dense("e", [[["p", 0, 0]]])];
+  const { sent } = await windowed(model("m", [
+    input("x"), model("two", two, ["p"], [["d", 0, 0], ["e", 0, 0]], [[["x", 0, 0]]]),
+    layer("Add", "sum", [[["two", 1, 0], ["two", 1, 1]]]),
+  ], ["x"], [["sum", 0, 0]]), 1);
+  assert.deepEqual(sent, ["two/p", "two/d", "two/e", "two", "two", "sum"]);
+});
+
 test("windows are as long as fits, the tensor that is kept again included, and never empty", () => {
   assert.deepEqual(windowEnds([4, 4, 4, 4, 4], 2, 12), [4, 5]);
   assert.deepEqual(windowEnds([9, 9], 0, 1), [1, 2]);

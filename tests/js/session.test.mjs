@@ -43,6 +43,12 @@ test("a frame that breaks the protocol is answered by an error", async () => {
   assert.equal(session.failed, true);
 });
 
+test("a frame of an unknown type ends the session", async () => {
+  const { session, sent } = makeSession();
+  await session.receive(encodeFrame({ type: "hurry" }));
+  assert.deepEqual([sent[0].code, session.failed], ["protocol", true]);
+});
+
 test("an input that is missing is an error of the protocol", async () => {
   const { session, sent } = makeSession();
   await session.receive(encodeFrame({ type: "run", job: { ...JOB, inputs: ["x"] } }));

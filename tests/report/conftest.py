@@ -37,7 +37,13 @@ def data() -> ReportData:
         trace = run(target, values, software=target == "chrome:webgl")
         checks = (Check("capture", True, "unchanged"), Check("runs", False, "run 2 differs at b[0, 1]"))
         outcomes.append(
-            TargetOutcome(target, trace.provenance, checks[: 1 + trace.provenance.software], compare(base, trace), accuracy(truth, trace))
+            TargetOutcome(
+                target,
+                trace.provenance,
+                checks[: 1 + trace.provenance.software],
+                compare(base, trace),
+                accuracy(truth, trace),
+            )
             if trace.provenance.software
             else TargetOutcome(target, trace.provenance, checks[:1], compare(base, trace), accuracy(truth, trace))
         )

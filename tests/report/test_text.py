@@ -33,7 +33,14 @@ def test_looks_as_agreed(data: ReportData) -> None:
 
 def test_every_target_every_failed_check_and_every_missing_truth_is_there(data: ReportData) -> None:
     text = rendered(data)
-    for word in ("chrome:webgl", "node:wasm", "firefox:cpu", "edge:cpu", "run 2 differs at b[0, 1]", "no operation expresses Lambda"):
+    for word in (
+        "chrome:webgl",
+        "node:wasm",
+        "firefox:cpu",
+        "edge:cpu",
+        "run 2 differs at b[0, 1]",
+        "no operation expresses Lambda",
+    ):
         assert word in text
     assert "software" in text
 
@@ -50,6 +57,8 @@ def test_zero_is_printed_only_for_zero(value: float) -> None:
     assert math.isclose(float(short(value)), value, rel_tol=5.1e-3)
 
 
-@pytest.mark.parametrize(("value", "text"), [(None, "–"), (math.nan, "NaN"), (math.inf, "inf"), (-math.inf, "-inf"), (54.0, "54")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (math.nan, "NaN"), (math.inf, "inf"), (-math.inf, "-inf"), (54.0, "54")]
+)
 def test_special_values_have_names(value: float | None, text: str) -> None:
     assert short(value) == text

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import survivors
+from leftovers import survivors
 from small import dense_chain
 
 from bittrue.errors import ProtocolError, TargetDied, TargetUnavailable

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import survivors
+from leftovers import survivors
 
 from bittrue.runtimes.processes import ProgramTree, Scratch
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bittrue.runtimes.launch import Display
+from bittrue.runtimes import launch
+from bittrue.runtimes.launch import display_kind
 from bittrue.runtimes.switches import chromium_switches, firefox_preferences, write_preferences
 
 
@@ -60,14 +61,41 @@ def test_firefox_reaches_nobody_but_loopback():
     assert preferences["webgl.disabled"] is False
 
 
-def test_chrome_needs_no_screen():
-    assert Display.choose("chrome", "webgl", headless=True).headless
+@pytest.fixture
+def linux(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A Linux machine without card, screen and Xvfb."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(launch, "has_gpu", lambda: False)
+    monkeypatch.setattr(launch, "find_xvfb", lambda: None)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return monkeypatch
 
 
-@pytest.mark.parametrize("backend", ["cpu", "wasm"])
-def test_firefox_needs_a_screen_for_graphics_alone(backend: str):
-    assert Display.choose("firefox", backend, headless=True).headless
+def test_firefox_gets_a_virtual_screen_for_its_graphics_alone(linux: pytest.MonkeyPatch):
+    linux.setattr(launch, "find_xvfb", lambda: Path("Xvfb"))
+    assert display_kind("firefox", "webgl", headless=True) == "virtual"
+    assert display_kind("firefox", "wasm", headless=True) == "headless"
+    assert display_kind("chrome", "webgl", headless=True) == "headless"
 
 
-def test_a_window_that_was_asked_for_is_on_the_users_screen():
-    assert Display.choose("firefox", "webgl", headless=False).name == "screen"
+def test_a_graphics_card_is_not_given_up_for_a_virtual_screen(linux: pytest.MonkeyPatch):
+    linux.setattr(launch, "find_xvfb", lambda: Path("Xvfb"))
+    linux.setattr(launch, "has_gpu", lambda: True)
+    assert display_kind("firefox", "webgl", headless=True) == "headless"
+    linux.setenv("DISPLAY", ":0")
+    assert display_kind("firefox", "webgl", headless=True) == "screen"
+
+
+def test_without_xvfb_the_users_screen_serves(linux: pytest.MonkeyPatch):
+    linux.setenv("DISPLAY", ":0")
+    assert display_kind("firefox", "webgl", headless=True) == "screen"
+
+
+def test_elsewhere_than_on_linux_no_screen_is_needed(linux: pytest.MonkeyPatch):
+    linux.setattr(sys, "platform", "darwin")
+    assert display_kind("firefox", "webgl", headless=True) == "headless"
+
+
+def test_a_window_that_was_asked_for_is_on_the_users_screen(linux: pytest.MonkeyPatch):
+    assert display_kind("chrome", "cpu", headless=False) == "screen"

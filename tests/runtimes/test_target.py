@@ -38,7 +38,9 @@ def test_parses_the_documented_forms(spec: str, target: Target) -> None:
     st.sampled_from(PAIRS),
     st.booleans(),
     st.none() | st.sampled_from(["1.7.2", "4.22.0", "5.0.0-rc.1"]),
-    st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_./]{1,9}", fullmatch=True)),
+    st.dictionaries(
+        st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_./]{1,9}", fullmatch=True)
+    ),
 )
 def test_parse_is_the_inverse_of_str(
     pair: tuple[str, str], named: bool, version: str | None, flags: dict[str, str]
@@ -67,7 +69,8 @@ def test_a_wrong_target_names_a_near_right_one(spec: str, nearest: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["", ":", "chrome", "chrome:", "chrome:webgl@", "chrome:webgl+", "chrome:webgl+A", "a b:c", "chrome:webgl+A=1+A=2"]
+    "spec",
+    ["", ":", "chrome", "chrome:", "chrome:webgl@", "chrome:webgl+", "chrome:webgl+A", "a b:c", "chrome:webgl+A=1+A=2"],
 )
 def test_what_is_no_target_is_refused(spec: str) -> None:
     with pytest.raises(TargetError):
@@ -82,4 +85,9 @@ def test_chromium_is_chrome_and_a_foreign_runtime_is_refused() -> None:
 
 def test_lists_take_commas_drop_repetitions_and_spread_the_version() -> None:
     found = parse_targets(["chrome:cpu,node:cpu", "chrome:cpu", "node:wasm@4.0.0", "keras:tensorflow"], "1.7.2")
-    assert [str(target) for target in found] == ["chrome:cpu@1.7.2", "node:cpu@1.7.2", "node:wasm@4.0.0", "keras:tensorflow"]
+    assert [str(target) for target in found] == [
+        "chrome:cpu@1.7.2",
+        "node:cpu@1.7.2",
+        "node:wasm@4.0.0",
+        "keras:tensorflow",
+    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import survivors
+from leftovers import survivors
 from selenium.webdriver.common.selenium_manager import SeleniumManager
 from small import dense_chain
 

@@ -29,9 +29,13 @@ _in = click.option(
     "Default: every browser and backend found here.",
 )
 _tfjs = click.option("--tfjs", metavar="VERSION", help="TensorFlow.js version of all targets that name none.")
-_json = click.option("--json", "json_path", metavar="FILE|-", help="Write the result as JSON to FILE, or - for standard output.")
+_json = click.option(
+    "--json", "json_path", metavar="FILE|-", help="Write the result as JSON to FILE, or - for standard output."
+)
 _quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON, if asked).")
-_save = click.option("--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR.")
+_save = click.option(
+    "--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR."
+)
 _fail_on = click.option(
     "--fail-on",
     type=click.Choice(["bits", "never"]),
@@ -51,16 +55,28 @@ _input = click.option(
 _preprocessing = click.option(
     "--preprocessing", metavar="STEPS", help="For images, e.g. resize=224x224,scale=1/127.5,offset=-1,order=rgb."
 )
-_batch = click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch of ones and random inputs.")
+_batch = click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch of ones and random inputs."
+)
 
 
 def _running(command: Callable[P, Any]) -> Callable[P, Any]:
     """The options of every command that runs a model."""
     options = (
-        click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="Repeat the prediction; all must agree."),
+        click.option(
+            "--runs",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Repeat the prediction; all must agree.",
+        ),
         click.option("--budget", type=click.IntRange(1), metavar="MIB", help="Activations held at once, in MiB [512]."),
-        click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds of silence that count as hung."),
-        click.option("--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."),
+        click.option(
+            "--timeout", type=float, default=120.0, show_default=True, help="Seconds of silence that count as hung."
+        ),
+        click.option(
+            "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
+        ),
         click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
     )
     for option in reversed(options):
@@ -94,7 +110,13 @@ def main() -> None:
 @main.command()
 @click.option("--depth", type=click.IntRange(1), default=10, show_default=True, help="Number of Dense layers.")
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="Units of each layer.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("bittrue-demo"), show_default=True, help="Folder for the models and traces.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("bittrue-demo"),
+    show_default=True,
+    help="Folder for the models and traces.",
+)
 @_in
 @_tfjs
 @_running
@@ -125,7 +147,9 @@ def demo(**options: Any) -> int:
 @_preprocessing
 @_batch
 @_in
-@click.option("--reference", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with.")
+@click.option(
+    "--reference", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with."
+)
 @_tfjs
 @_running
 @_save
@@ -166,14 +190,18 @@ def convert(model: Path, out: Path, tfjs: str | None, trust: bool, quiet: bool) 
     artifact = run_convert(model, out, tfjs=tfjs, trust=trust)
     if not quiet:
         size = sum((artifact.folder / name).stat().st_size for name in artifact.files)
-        click.echo(f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} ({len(artifact.files)} files, {size:,} bytes)")
+        click.echo(
+            f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} ({len(artifact.files)} files, {size:,} bytes)"
+        )
     return _DONE
 
 
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--in", "target", required=True, metavar="TARGET", help="Where to run, e.g. chrome:wasm.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The trace (safetensors).")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The trace (safetensors)."
+)
 @_input
 @_preprocessing
 @_batch
@@ -217,7 +245,9 @@ def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | Non
 
 
 @main.command()
-@click.option("--json", "json_path", metavar="FILE|-", help="Write the findings as JSON to FILE, or - for standard output.")
+@click.option(
+    "--json", "json_path", metavar="FILE|-", help="Write the findings as JSON to FILE, or - for standard output."
+)
 @_edge
 def doctor(json_path: str | None) -> int:
     """What is found here: browsers, backends, adapters, versions, and what is missing with the remedy."""
@@ -260,10 +290,10 @@ class _Screen:
             TextReporter().report(data, self.out)
         if self.json_path:
             _write_json(self.json_path, as_data(data))
-        for failed in data.failures:
-            click.echo(f"bittrue: {failed.failure}", err=True)
         if data.failures:
-            return data.failures[0].failure.exit_code if len(data.failures) == len(data.targets) else _TARGET_FAILED
+            for failed in data.failures if self.quiet or self.out is not sys.stdout else ():
+                click.echo(f"bittrue: {failed.target}: {failed.failure}", err=True)
+            return _TARGET_FAILED
         differs = any(not outcome.identical for outcome in data.targets)
         return _FAILED_COMPARISON if fail_on == "bits" and differs else _DONE
 

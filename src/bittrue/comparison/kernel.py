@@ -34,7 +34,14 @@ _SPAN = 2**31  # elements a table of 32-bit counts takes at most
 _PARALLEL = 2**22  # elements below which a second thread does not pay
 _MAX_THREADS = 4
 
-_ADDRESSES = ("reference_address", "candidate_address", "state_address", "sums_address", "table_address")
+_ADDRESSES = (
+    "reference_address",
+    "candidate_address",
+    "state_address",
+    "sums_address",
+    "table_address",
+    "large_address",
+)
 _FUNCTIONS = (*_ADDRESSES, "state_size", "block_size", "chunk_size", "reset", "feed", "refine_reset", "refine")
 _COUNTS = (
     "different_values",
@@ -49,7 +56,7 @@ _COUNTS = (
 )
 _STATE = np.dtype(
     [(name, "<u8") for name in _COUNTS]
-    + [("large_ulp_sum", "<u8"), ("powers", "<u8", (32,))]
+    + [("large_ulp_sum", "<u8")]
     + [(name, "<i8") for name in ("first_nan", "first_infinity", "first_zero_sign", "first_nan_payload")]
     + [("worst", "<i8"), ("worst_ulp", "<i8"), ("max_abs", "<f8"), ("max_rel", "<f8")]
     + [("scale", "<f4"), ("max_ulp", "<u4")]
@@ -83,6 +90,7 @@ class _Instance:
         self.state = self._view("state_address", _STATE, 1)
         self.sums = self._view("sums_address", np.dtype("<f8"), 6 * (self.chunk // self.block)).reshape(-1, 6)
         self.table = self._view("table_address", np.dtype("<u4"), TABLE * _LANES).reshape(-1, _LANES)
+        self.large = self._view("large_address", np.dtype("<u4"), TABLE)
 
     def close(self) -> None:
         """Free the memory; every view on it ends with it."""
@@ -184,7 +192,7 @@ def _totals(instance: _Instance, reference: Floats, candidate: Floats, start: in
         float(state["scale"]),
         float(state["max_abs"]),
         _worst(state),
-        _ulp_totals(state, instance.table),
+        _ulp_totals(state, instance.table, instance.large),
     )
 
 
@@ -203,16 +211,20 @@ def _worst(state: Any) -> Peak:
     return Peak()
 
 
-def _ulp_totals(state: Any, table: NDArray[np.uint32]) -> UlpTotals:
+def _ulp_totals(state: Any, table: NDArray[np.uint32], large: NDArray[np.uint32]) -> UlpTotals:
     largest = int(state["max_ulp"])
     small = table[: min(largest + 1, TABLE)].sum(axis=1, dtype=np.uint64)
     total = int((small * np.arange(small.size, dtype=np.uint64)).sum()) + int(state["large_ulp_sum"])
-    # Bins 0, 1, 2-3, 4-7, …: up to TABLE from the table, beyond it as the kernel counted them.
-    edges = [1 << power for power in range(small.size.bit_length() + 1) if 1 << power < small.size]
-    low = [int(small[edge : 2 * edge].sum()) for edge in edges]
-    high = [int(n) for n in state["powers"][TABLE.bit_length() - 1 : largest.bit_length()]]
+    beyond = large[: largest // TABLE + 1].astype(np.uint64)
     whole = ExactSum.of(float(total >> 32), 32) + ExactSum.of(float(total & 0xFFFFFFFF))
-    return UlpTotals((int(small[0]), *low, *high), whole, largest, int(state["worst_ulp"]), small)
+    bins = (int(small[0]), *_by_powers(small), *_by_powers(beyond))
+    return UlpTotals(bins, whole, largest, int(state["worst_ulp"]), small, beyond)
+
+
+def _by_powers(counts: NDArray[np.uint64]) -> list[int]:
+    """Counts of 1, 2-3, 4-7, … together."""
+    edges = [1 << power for power in range(counts.size.bit_length()) if 1 << power < counts.size]
+    return [int(counts[edge : 2 * edge].sum()) for edge in edges]
 
 
 def _scan(
@@ -222,7 +234,7 @@ def _scan(
     for start in range(*span, instance.chunk):
         stop = min(span[1], start + instance.chunk)
         instance.load(reference, candidate, start, stop)
-        instance.call("refine", stop - start, low - (low >> 31 << 32), shift)  # WebAssembly's i32, as signed
+        instance.call("refine", stop - start, low, shift)
     counts: NDArray[np.uint64] = instance.table.sum(axis=1, dtype=np.uint64)
     return counts
 

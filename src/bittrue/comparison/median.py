@@ -50,6 +50,10 @@ def _integer(ulp: UlpTotals, rank: int, scan: Scan) -> int:
     if rank < small:
         return int(np.searchsorted(cumulative, rank, side="right"))
     rank -= small
+    if ulp.large.size:
+        cumulative = np.cumsum(ulp.large)
+        digit = int(np.searchsorted(cumulative, rank, side="right"))
+        return _descend(digit * TABLE, 0, rank - int(cumulative[digit - 1]), scan)
     power = TABLE.bit_length() - 1
     while rank >= ulp.bins[power + 1]:
         rank -= ulp.bins[power + 1]

@@ -109,6 +109,7 @@ class UlpTotals:
     ``bins``: how many distances are 0, in (0, 2), in [2, 4), in [4, 8) and so on, up to the largest.
     ``total``: their sum. ``largest``: the largest of them. ``worst``: the first element that has it.
     ``small``: how many distances are exactly 0, 1, … (of integer distances, those below `TABLE`).
+    ``large``: how many distances are in [0, 1), [1, 2), … times `TABLE`, those below it left out; empty unless counted.
     """
 
     bins: tuple[int, ...] = ()
@@ -116,6 +117,7 @@ class UlpTotals:
     largest: int | float = 0
     worst: int = -1
     small: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    large: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def __add__(self, other: UlpTotals) -> UlpTotals:
         if self.largest == other.largest:
@@ -128,6 +130,7 @@ class UlpTotals:
             max(self.largest, other.largest),
             worst,
             _added(self.small, other.small),
+            _added(self.large, other.large),
         )
 
 

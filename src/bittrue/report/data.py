@@ -70,6 +70,7 @@ class ReferenceOutcome:
     checks: tuple[Check, ...]
     accuracy: Comparison | None
     no_truth: Mapping[str, str] = field(default_factory=dict)
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class TargetOutcome:
     """What became of one target: compared, or failed with ``failure``.
 
     ``published`` counts the lines of the published table that this target reproduced; None where the run
-    is not the published experiment. ``saved`` is the file that holds the trace, if it was kept.
+    is not the published experiment. ``saved`` is the file that holds the trace, if it was kept. ``digest``
+    is the SHA-256 over every bit of every layer output (`Trace.digest`): equal digests are equal bits.
     """
 
     target: str
@@ -88,6 +90,7 @@ class TargetOutcome:
     failure: BittrueError | None = None
     published: Published | None = None
     saved: str | None = None
+    digest: str | None = None
 
     @property
     def status(self) -> str:
@@ -114,7 +117,11 @@ class TargetOutcome:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything one run of a command found out. ``command`` is ``demo``, ``check`` or ``compare``."""
+    """Everything one run of a command found out. ``command`` is ``demo``, ``check`` or ``compare``.
+
+    ``asked`` says whether the targets were named by the user; where they are all that were found, one that
+    turns out to be absent is a state and no failure.
+    """
 
     command: str
     model: ModelFacts | None
@@ -123,6 +130,7 @@ class ReportData:
     reference: ReferenceOutcome
     targets: tuple[TargetOutcome, ...]
     notes: tuple[str, ...] = ()
+    asked: bool = True
 
     def rows(self, outcome: TargetOutcome) -> list[LayerRow]:
         """The layers of one target, in execution order; input layers are left to the inputs."""
@@ -136,6 +144,15 @@ class ReportData:
         ]
 
     @property
+    def groups(self) -> list[list[TargetOutcome]]:
+        """The targets that were compared, those together whose layer outputs are the same in every bit."""
+        found: dict[str, list[TargetOutcome]] = {}
+        for outcome in self.targets:
+            if outcome.comparison is not None:
+                found.setdefault(outcome.digest or outcome.target, []).append(outcome)
+        return list(found.values())
+
+    @property
     def published(self) -> TargetOutcome | None:
         """The target whose numbers the published table shows (webgl in Chrome), if it was run."""
         for outcome in self.targets:
@@ -145,8 +162,9 @@ class ReportData:
 
     @property
     def failures(self) -> list[TargetOutcome]:
-        """Targets that did not deliver."""
-        return [outcome for outcome in self.targets if outcome.failure is not None]
+        """Targets that did not deliver what was asked of them."""
+        failed = ("failed", "absent") if self.asked else ("failed",)
+        return [outcome for outcome in self.targets if outcome.status in failed]
 
 
 def _metrics(comparison: Comparison | None) -> dict[Key, Metrics]:

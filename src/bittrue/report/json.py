@@ -62,6 +62,7 @@ def _reference(data: ReportData) -> dict[str, Any]:
         "provenance": _provenance(reference.provenance),
         "checks": [_check(check) for check in reference.checks],
         "no_truth": dict(reference.no_truth),
+        "digest": reference.digest,
         "layers": [_place(pair) | {"float64": _accuracy(pair.metrics)} for pair in rows],
     }
 
@@ -83,6 +84,7 @@ def _target(data: ReportData, outcome: TargetOutcome) -> dict[str, Any]:
         "provenance": _provenance(outcome.provenance) if outcome.provenance else None,
         "checks": [_check(check) for check in outcome.checks],
         "identical": outcome.identical if comparison else None,
+        "digest": outcome.digest,
         "published": {"lines": published.lines, "matched": published.matched} if published else None,
         "layers": [_layer(row) for row in data.rows(outcome)],
         "weights": [_pair(pair) for pair in outcome.weights],
@@ -130,7 +132,11 @@ def _layer(row: LayerRow) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    facts = _place(pair) | {"kind": pair.key.kind, "shape": list(pair.candidate.shape), "dtype": str(pair.candidate.dtype)}
+    facts = _place(pair) | {
+        "kind": pair.key.kind,
+        "shape": list(pair.candidate.shape),
+        "dtype": str(pair.candidate.dtype),
+    }
     facts["problem"] = pair.problem
     return facts | (_metrics(pair.metrics) if pair.metrics else {})
 

@@ -1,12 +1,16 @@
-"""A report for the terminal: verdict first, then compact tables. Colours only where the terminal has them."""
+"""A report for the terminal: the answer first, then compact tables. Colours only where the terminal has them.
+
+Targets whose layer outputs are the same in every bit are shown together, once.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -20,9 +24,11 @@ __all__ = ["TextReporter", "short"]
 _ROWS = 12
 """Layers shown of one target in a report that is not the experiment's."""
 
+_SHAPE = {"box": None, "pad_edge": False, "title_justify": "left", "title_style": "bold"}
+
 
 class TextReporter:
-    """Writes the report as text, at most a screen or two. ``width`` is in columns, None for the terminal's."""
+    """Writes the report as text. ``width`` is in columns, None for the terminal's."""
 
     def __init__(self, width: int | None = None) -> None:
         self._width = width
@@ -31,17 +37,18 @@ class TextReporter:
         console = Console(file=out, width=self._width or (None if out.isatty() else 110), highlight=False)
         if data.command == "demo":
             _experiment(data, console)
+        _headline(data, console)
         _targets_table(data, console)
-        for outcome in data.targets:
-            if outcome.comparison is not None and not outcome.identical:
-                _layers_table(data, outcome, console)
+        for group in data.groups:
+            if not group[0].identical:
+                _layers_table(data, group, console)
         _remarks(data, console)
 
 
 def short(value: float | None, digits: int = 3) -> str:
     """``value`` to a few digits. "0" is printed for zero only, so a small value never reads as none."""
     if value is None:
-        return "–"
+        return "-"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if value == int(value) and abs(value) < 10**6:
@@ -51,112 +58,134 @@ def short(value: float | None, digits: int = 3) -> str:
 
 def _experiment(data: ReportData, console: Console) -> None:
     """The document's own lines for each target, and how many of the published ones they are."""
-    for outcome in data.targets:
-        if outcome.comparison is None:
-            continue
-        console.print(f"\n[bold]{outcome.target}[/bold]  {answered(outcome.provenance)}")
-        for line in document_lines(outcome.comparison):
-            console.print(str(line), soft_wrap=True, markup=False)
+    for group in data.groups:
+        console.print()
+        for outcome in group:
+            console.print(
+                f"[bold]{escape(outcome.target)}[/bold]  [dim]{escape(answered(outcome.provenance))}[/dim]",
+                soft_wrap=True,
+            )
+        for line in document_lines(group[0].comparison) if group[0].comparison else ():
+            console.print(line, soft_wrap=True, markup=False)
     if data.published is not None and data.published.published is not None:
         published = data.published.published
         style = "green" if published.matched == published.lines else "yellow"
-        console.print(
-            f"\n[{style}]{data.published.target}: {published.matched} of {published.lines} published lines "
-            f"reproduced character by character.[/{style}]"
-        )
+        count = f"{published.matched} of {published.lines} published lines reproduced character by character."
+        console.print(f"\n[bold {style}]{data.published.target}: {count}[/]")
     console.print("\n[bold]What the document could not see[/bold]")
 
 
 def answered(provenance: Provenance | None) -> str:
-    """What answered, in a few words: backend, version, adapter and whether that is software."""
+    """What answered, in a few words: runtime, version, adapter and whether that is software."""
     if provenance is None:
         return ""
-    words = [f"{provenance.runtime} {provenance.version}"]
-    if provenance.adapter:
-        words.append(provenance.adapter + (" [software adapter]" if provenance.software else ""))
-    return ", ".join(words).replace("[", r"\[")
+    if provenance.runtime == "keras":
+        onednn = provenance.details.get("onednn")
+        switch = "" if onednn is None else f", oneDNN {'on' if onednn else 'off'}"
+        return f"Keras {provenance.details.get('keras', '?')} on {provenance.backend} {provenance.version}{switch}"
+    words = f"{provenance.runtime} {provenance.version}"
+    software = "software adapter: " if provenance.software else ""
+    return words + (f", {software}{provenance.adapter}" if provenance.adapter else "")
+
+
+def _headline(data: ReportData, console: Console) -> None:
+    """Who agrees with whom in every bit."""
+    reference = data.reference.provenance
+    console.print(
+        f"\nCompared with [bold]{escape(reference.target)}[/bold] ({escape(answered(reference))})", soft_wrap=True
+    )
+    for group in data.groups:
+        names = ", ".join(outcome.target for outcome in group)
+        if group[0].identical:
+            console.print(
+                f"[green]identical in every bit with {escape(reference.target)}:[/green] {escape(names)}",
+                soft_wrap=True,
+            )
+        elif len(group) > 1:
+            console.print(f"identical in every bit with one another: {escape(names)}", soft_wrap=True)
 
 
 def _targets_table(data: ReportData, console: Console) -> None:
-    reference = data.reference.provenance
-    table = Table(title=f"compared with {reference.target} ({answered(reference)})", title_justify="left", box=None, pad_edge=False)
-    table.add_column("target")
-    table.add_column("layers", justify="right")
-    table.add_column("identical", justify="right")
-    table.add_column("largest\nrelative", justify="right")
-    table.add_column("ULP\nmedian", justify="right")
-    table.add_column("ULP\nmax", justify="right")
-    table.add_column("from float64", justify="right")
-    table.add_column("Keras from\nfloat64", justify="right")
-    table.add_column("answered by")
+    table = Table(**_SHAPE)  # type: ignore[arg-type]
+    table.add_column("target", overflow="fold")
+    for heading in (
+        "identical\nlayers",
+        "largest\nrelative",
+        "ULP\nmedian",
+        "ULP\nmax",
+        "from\nfloat64",
+        "reference\nfrom float64",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("adapter", no_wrap=True)
     for outcome in data.targets:
         table.add_row(*_target_row(data, outcome))
     console.print()
     console.print(table)
     console.print(
-        "[dim]relative: largest |difference| over the tensor's largest |value|, worst layer; ULP and distances "
-        "(average |difference|) are of the last layer.[/dim]"
+        "[dim]largest relative: of all layers, the largest |difference| over the layer's largest |value|. "
+        "ULP and distances\nfrom the float64 answer (average |difference|) are of the last layer.[/dim]"
     )
 
 
 def _target_row(data: ReportData, outcome: TargetOutcome) -> list[str | Text]:
     if outcome.comparison is None:
-        return [outcome.target, "–", Text(outcome.status, "red"), *["–"] * 5, Text("see below", "dim")]
-    rows = [row for row in data.rows(outcome) if row.pair.metrics is not None]
-    same = sum(row.pair.metrics is not None and row.pair.metrics.identical for row in rows)
-    identical = Text("every bit", "green") if outcome.identical else Text(f"{same} of {len(rows)}", "yellow")
+        return [outcome.target, Text(outcome.status, "red"), *["-"] * 5, Text("see below", "dim")]
+    rows = data.rows(outcome)
+    measured = [row.pair.metrics for row in rows if row.pair.metrics is not None]
     last = rows[-1] if rows else None
-    worst = max((row.pair.metrics.max_abs_to_scale for row in rows if row.pair.metrics), default=0.0)
     metrics = last.pair.metrics if last else None
+    provenance = outcome.provenance
+    adapter = (
+        "" if provenance is None or provenance.adapter is None else "software" if provenance.software else "hardware"
+    )
     return [
         outcome.target,
-        str(len(rows)),
-        identical,
-        short(worst, 2),
+        _identical(outcome, measured, len(rows)),
+        short(max((_relative(found) for found in measured), default=0.0), 2),
         short(metrics.median_ulp if metrics else None),
         short(metrics.max_ulp if metrics else None),
         short(_average(last.own_accuracy if last else None)),
         short(_average(last.reference_accuracy if last else None)),
-        _answer(outcome.provenance),
+        adapter,
     ]
 
 
-def _answer(provenance: Provenance | None) -> str:
-    if provenance is None:
-        return "–"
-    software = " (software)" if provenance.software else ""
-    return f"{provenance.backend} {provenance.version}{software}"
+def _identical(outcome: TargetOutcome, measured: Sequence[Metrics], layers: int) -> Text:
+    if outcome.identical:
+        return Text("every bit", "green")
+    return Text(f"{sum(metrics.identical for metrics in measured)} of {layers}", "yellow")
 
 
 def _average(metrics: Metrics | None) -> float | None:
     return metrics.average_difference if metrics else None
 
 
-def _layers_table(data: ReportData, outcome: TargetOutcome, console: Console) -> None:
-    rows = data.rows(outcome)
+def _layers_table(data: ReportData, group: Sequence[TargetOutcome], console: Console) -> None:
+    rows = data.rows(group[0])
     shown = rows if data.command == "demo" else _telling(rows)
-    left_out = f", {len(shown)} of {len(rows)} layers shown" if len(shown) < len(rows) else ""
-    table = Table(title=f"{outcome.target}{left_out}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("layer", "largest |y|", "different", "average diff.", "relative", "ULP median", "ULP max"):
+    left_out = f": {len(shown)} of {len(rows)} layers" if len(shown) < len(rows) else ""
+    console.print(f"\n[bold]{escape(' = '.join(outcome.target for outcome in group))}[/bold]{left_out}", soft_wrap=True)
+    table = Table(**_SHAPE)  # type: ignore[arg-type]
+    for heading in ("layer", "largest\n|value|", "different\nvalues", "average\ndifference", "largest\nrelative"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
-    table.add_column("from float64", justify="right")
-    table.add_column("reference\nfrom float64", justify="right")
+    for heading in ("ULP\nmedian", "ULP\nmax", "from\nfloat64", "reference\nfrom float64"):
+        table.add_column(heading, justify="right")
     for row in shown:
         table.add_row(*_layer_row(row))
-    console.print()
     console.print(table)
 
 
 def _layer_row(row: LayerRow) -> list[str]:
     metrics = row.pair.metrics
     if metrics is None:
-        return [row.label, *["–"] * 7, row.pair.problem or ""]
+        return [row.label, *["-"] * 7, row.pair.problem or ""]
     return [
         row.label,
         short(metrics.scale),
         "identical" if metrics.identical else f"{metrics.different_bits} of {metrics.size}",
         short(metrics.average_difference),
-        short(metrics.max_abs_to_scale, 2),
+        short(_relative(metrics), 2),
         short(metrics.median_ulp),
         short(metrics.max_ulp),
         short(_average(row.own_accuracy)),
@@ -169,30 +198,38 @@ def _telling(rows: list[LayerRow]) -> list[LayerRow]:
     if len(rows) <= _ROWS:
         return rows
     differing = [row for row in rows if row.pair.metrics is None or not row.pair.metrics.identical]
-    worst = sorted(differing, key=_relative, reverse=True)
+    worst = sorted(differing, key=lambda row: _relative(row.pair.metrics), reverse=True)
     wanted = {id(row) for row in [*differing[:1], rows[-1], *worst[: _ROWS - 2]]}
     return [row for row in rows if id(row) in wanted]
 
 
-def _relative(row: LayerRow) -> float:
-    metrics = row.pair.metrics
+def _relative(metrics: Metrics | None) -> float:
+    """Largest difference over the largest value; infinite where it cannot be told, so that it comes first."""
     value = metrics.max_abs_to_scale if metrics else math.inf
     return math.inf if math.isnan(value) else value
 
 
 def _remarks(data: ReportData, console: Console) -> None:
-    lines = list(_weights(data))
+    lines = [f"{outcome.target}: {outcome.failure}" for outcome in data.targets if outcome.failure is not None]
+    lines += _weights(data)
     for outcome in data.targets:
         lines += [f"{outcome.target}: {text}" for text in _unmatched(outcome)]
         lines += [f"{outcome.target}: {text}" for text in _checks(outcome.checks)]
-        if outcome.provenance is not None and outcome.provenance.software:
-            lines.append(f"{outcome.target}: the adapter is software; a real GPU may round differently")
     lines += [f"{data.reference.provenance.target}: {text}" for text in _checks(data.reference.checks)]
     lines += [f"no float64 answer for {layer}: {reason}" for layer, reason in data.reference.no_truth.items()]
+    lines += _software(data)
     lines += data.notes
     console.print()
     for line in lines:
         console.print(f"• {line}", soft_wrap=True, markup=False)
+
+
+def _software(data: ReportData) -> Iterable[str]:
+    names = [
+        outcome.target for outcome in data.targets if outcome.provenance is not None and outcome.provenance.software
+    ]
+    if names:
+        yield f"software adapters, on which a real graphics card may differ: {', '.join(names)}"
 
 
 def _weights(data: ReportData) -> Iterable[str]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetDied, TargetFailure
+from bittrue.errors import BittrueError, ProtocolError, TargetDied, TargetFailure, TraceError
 from bittrue.graph.model import Graph
 from bittrue.trace import Trace
 
@@ -46,6 +46,12 @@ class Tab:
     def facts(self) -> Mapping[str, Any]:
         """What the browser is."""
         return self._browser.facts
+
+    @property
+    def usable(self) -> bool:
+        """Whether another session can be opened in it; False once it failed, ended, or its page was closed."""
+        reachable = self._page is None or self._page.open or self._browser.navigates
+        return reachable and not self.broken and self._browser.ended is None
 
     def visit(self, target: Target, patience: float = _START) -> PageLink:
         """Open a new session in it and wait for the page. Raises TargetDied if none connects."""
@@ -86,18 +92,11 @@ class Tab:
                 )
             time.sleep(_TICK)
 
-    def obituary(self) -> str | None:
-        """How the browser ended, if it did."""
-        return self._browser.ended
-
-    def leave(self) -> None:
-        """Tell the page that nothing more will come, unless it died."""
-        if self._page is not None:
+    def close(self) -> None:
+        """End the browser, having told its page that nothing more will come."""
+        if self._page is not None and not self.broken:
             with suppress(LinkClosedError, SilenceError):
                 self._page.send(wire.encode({"type": "stop"}), 1.0)
-
-    def close(self) -> None:
-        """End the browser."""
         self.broken = True
         self._browser.close()
         if self._page is not None:
@@ -132,8 +131,8 @@ class BrowserRuntime:
         """Run the model on ``inputs``; see `Runtime`."""
         assert self._tab is not None, "enter the runtime first"
         job = self._job(options)
-        if self._tab.broken:
-            self._tab = self._host.tab(self.target)
+        if not self._tab.usable:
+            self._tab = self._named(lambda: self._host.tab(self.target))
         tab = self._tab
         link = self._named(lambda: tab.visit(self.target))
         tab.broken = True
@@ -142,9 +141,9 @@ class BrowserRuntime:
             trace = run_session(link, job, self._graph, inputs, options, self._progress, facts)
             tab.broken = False
             return trace
-        except TargetFailure as error:
+        except BittrueError as error:
             # A page that reported a failure of its own is as good as new; anything else is not trusted again.
-            tab.broken = isinstance(error, TargetDied) or not link.open
+            tab.broken = isinstance(error, TargetDied | ProtocolError | TraceError) or not link.open
             raise
 
     def _named(self, action: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from bittrue.graph.model import Graph
 from .base import NullProgress, Progress, Runtime
 from .browser import BrowserRuntime, Tab
 from .discovery import find_browser, find_driver, missing_browser
-from .launch import CommandLineBrowser, Display, OpenBrowser
+from .launch import CommandLineBrowser, Display, DisplayKind, OpenBrowser, display_kind
 from .node import NodeRuntime
 from .server import Server
 from .target import Target
@@ -46,7 +46,7 @@ class Host(AbstractContextManager["Host"]):
         self._progress = progress or NullProgress()
         self._headless = headless
         self._running: Server | None = None
-        self._tabs: dict[tuple[str, bool], Tab] = {}
+        self._tabs: dict[tuple[str, DisplayKind], Tab] = {}
         self._artifacts: dict[Path, str] = {}
         atexit.register(self.close)
 
@@ -60,22 +60,23 @@ class Host(AbstractContextManager["Host"]):
 
     def tab(self, target: Target) -> Tab:
         """The tab of the browser that ``target`` runs in, opened if it is not; for runtimes alone."""
-        key = target.engine, target.engine == "firefox" and target.backend in ("webgl", "webgpu")
+        kind = display_kind(target.engine, target.backend, headless=self._headless)
+        key = target.engine, kind
         tab = self._tabs.get(key)
-        if tab is None or tab.broken:
+        if tab is None or not tab.usable:
             if tab is not None:
                 tab.close()
-            tab = self._tabs[key] = Tab(self.server, self._open(target))
+            tab = self._tabs[key] = Tab(self.server, self._open(target, kind))
         return tab
 
-    def _open(self, target: Target) -> OpenBrowser:
+    def _open(self, target: Target, kind: DisplayKind) -> OpenBrowser:
         if self._webdriver:
             return open_remote(target.engine, self._webdriver, headless=self._headless)
         browser = find_browser(target.engine)
         if browser is None:
             raise missing_browser(target.engine)
         driver = find_driver(target.engine)
-        display = Display.choose(target.engine, target.backend, headless=self._headless)
+        display = Display.open(kind)
         if driver is not None:
             return open_local(target.engine, browser, driver, display)
         return CommandLineBrowser(target.engine, browser, display)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from bittrue.errors import TargetDied, TargetUnavailable
 
@@ -16,15 +16,28 @@ from .discovery import Installed, find_xvfb, has_gpu
 from .processes import ProgramTree, Scratch
 from .switches import chromium_switches, firefox_preferences, write_preferences
 
-__all__ = ["CommandLineBrowser", "Display", "OpenBrowser", "browser_environment", "make_scratch"]
+__all__ = [
+    "CommandLineBrowser",
+    "Display",
+    "DisplayKind",
+    "OpenBrowser",
+    "browser_environment",
+    "display_kind",
+    "make_scratch",
+]
 
 _DISPLAY_PATIENCE = 15.0  # seconds for the virtual display to start
 
 
 class OpenBrowser(Protocol):
-    """A browser that was opened for us. ``facts`` go into the provenance of what runs in it."""
+    """A browser that was opened for us.
+
+    ``facts`` go into the provenance of what runs in it; ``navigates`` says whether it can be sent to a second
+    address when its page is gone.
+    """
 
     facts: Mapping[str, Any]
+    navigates: bool
 
     @property
     def ended(self) -> str | None:
@@ -40,6 +53,23 @@ class OpenBrowser(Protocol):
         """End it and everything it left; may be called again."""
 
 
+DisplayKind = Literal["headless", "screen", "virtual"]
+
+
+def display_kind(engine: str, backend: str, *, headless: bool) -> DisplayKind:
+    """Which display a backend needs.
+
+    A headless Firefox has no WebGL on Linux without a graphics card: it gets a screen, virtual if need be.
+    """
+    if not headless:
+        return "screen"
+    if engine != "firefox" or backend not in ("webgl", "webgpu") or not sys.platform.startswith("linux"):
+        return "headless"
+    if not has_gpu() and find_xvfb() is not None:
+        return "virtual"
+    return "screen" if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else "headless"
+
+
 class Display:
     """Where a browser shows its window: nowhere (headless), on the user's screen, or on a virtual one."""
 
@@ -51,17 +81,12 @@ class Display:
         self._scratch: Scratch | None = None
 
     @classmethod
-    def choose(cls, engine: str, backend: str, *, headless: bool) -> Display:
-        """A headless Firefox has no WebGL on Linux without a graphics card: it gets a screen, virtual if need be."""
-        graphics = engine == "firefox" and backend in ("webgl", "webgpu") and sys.platform.startswith("linux")
-        screen = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-        if not headless:
-            return cls(headless=False, name="screen")
-        if graphics and not has_gpu() and (xvfb := find_xvfb()):
+    def open(cls, kind: DisplayKind) -> Display:
+        """Open a display; it is closed with the browser that uses it."""
+        xvfb = find_xvfb()
+        if kind == "virtual" and xvfb is not None:
             return cls._virtual(xvfb)
-        if graphics and screen:
-            return cls(headless=False, name="screen")
-        return cls(headless=True)
+        return cls(headless=kind == "headless", name=kind)
 
     @classmethod
     def _virtual(cls, xvfb: Path) -> Display:
@@ -70,7 +95,7 @@ class Display:
         command = [str(xvfb), "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
         tree = ProgramTree(command, scratch, pass_fds=(writing,))
         os.close(writing)
-        display = cls(headless=False, name="virtual screen (Xvfb)")
+        display = cls(headless=False, name="virtual (Xvfb)")
         display._tree, display._scratch = tree, scratch
         try:
             number = _read_number(reading)
@@ -141,6 +166,8 @@ def browser_environment(browser: Installed, scratch: Scratch, display: Display) 
 
 class CommandLineBrowser:
     """A browser that was given its first address on the command line."""
+
+    navigates = False
 
     def __init__(self, engine: str, browser: Installed, display: Display) -> None:
         self._engine = engine

@@ -40,6 +40,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class DrivenBrowser:
     """A browser under WebDriver, local or remote."""
 
+    navigates = True
+
     def __init__(
         self,
         driver: WebDriver,

@@ -171,7 +171,8 @@ export function checkCalls(expected, made) {
 export function checkDevice(faults) {
   if (faults.length === 0) return check("device", true, "the graphics device reported no error");
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
-  return check("device", false, `the graphics device rejected what TensorFlow.js gave it, so values are missing: ${faults[0]}${more}`);
+  const said = `the graphics device rejected what TensorFlow.js gave it, so values are missing: ${faults[0]}${more}`;
+  return check("device", false, said);
 }
 
 /** @param {Call} call @returns {string} the path, each layer called again marked by which call it is */

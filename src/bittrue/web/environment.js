@@ -217,7 +217,8 @@ export function jsonSafe(value) {
   if (value !== null && typeof value === "object") {
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, jsonSafe(item)]));
   }
-  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) return Object.is(value, -0) ? "-0" : String(value);
+  if (Object.is(value, -0)) return "-0";
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   return value === undefined || typeof value === "function" ? null : value;
 }
 

@@ -1,6 +1,6 @@
 /** An agent's side of one session: frames in, one job, frames out. */
 
-import { errorFrame, toFailure } from "./failure.js";
+import { Failure, errorFrame, toFailure } from "./failure.js";
 import { runJob } from "./job.js";
 import { Report } from "./report.js";
 import { Inbox, PROTOCOL, decodeFrame } from "./wire.js";
@@ -63,6 +63,7 @@ export class Session {
       else if (this.over) return;
       else if (header.type === "input") this.inbox.add(header, payload);
       else if (header.type === "run" && this.target === null) await this.#run(header);
+      else throw new Failure("protocol", `a frame of type ${header.type} came from the host out of turn`);
     } catch (error) {
       await this.fail(error, "loading");
     }

@@ -54,7 +54,8 @@ export class View {
 
   /** @param {Header} header */
   #phase({ phase, window, windows }) {
-    const part = window !== null && (windows === null || windows > 1) ? ` (part ${window}${windows ? ` of ${windows}` : ""})` : "";
+    const several = window !== null && (windows === null || windows > 1);
+    const part = several ? ` (part ${window}${windows ? ` of ${windows}` : ""})` : "";
     this.#element("phase").textContent = `${PHASES[phase] ?? phase}${part}`;
     this.#draw();
   }
@@ -106,6 +107,7 @@ export class View {
     if (body.dataset.state === "failed") return; // what happens after a failure explains nothing
     body.dataset.state = state;
     this.#element("phase").textContent = message;
-    /** @type {HTMLProgressElement} */ (this.#element("progress")).value = state === "finished" ? 1 : this.outputs / (this.total || Infinity);
+    const progress = /** @type {HTMLProgressElement} */ (this.#element("progress"));
+    progress.value = state === "finished" ? 1 : this.outputs / (this.total || Infinity);
   }
 }

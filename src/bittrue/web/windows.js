@@ -26,7 +26,8 @@ import { Failure, toFailure } from "./failure.js";
 /**
  * @typedef {object} Course  what the first pass taught about all of them
  * @property {string[]} signatures  of its moments
- * @property {number[]} sizes  bytes of its moments; 0 for repetitions, which are not kept again
+ * @property {number[]} sizes  bytes of its moments that are to be kept; 0 for repetitions
+ * @property {boolean[]} repeated  which of its moments are repetitions, not to be kept again
  */
 
 /** The passes of one capture. */
@@ -83,9 +84,9 @@ export class WindowedCapture {
    * @param {number} window
    * @param {number} windows
    */
-  async #further({ signatures, sizes }, start, end, window, windows) {
+  async #further({ signatures, repeated }, start, end, window, windows) {
     const again = this.last?.position ?? -1;
-    const keep = (/** @type {number} */ at) => at === again || (at >= start && at < end && sizes[at] > 0);
+    const keep = (/** @type {number} */ at) => at === again || (at >= start && at < end && !repeated[at]);
     const { moments } = await this.#pass(window, windows, keep);
     const found = moments.findIndex((moment, at) => signature(moment) !== signatures[at]);
     if (found >= 0 || moments.length !== signatures.length) {
@@ -183,9 +184,11 @@ export class WindowedCapture {
 
 /** @param {Moment[]} moments @returns {Course} */
 function courseOf(moments) {
+  const repeated = moments.map(({ event }) => event.call === null);
   return {
     signatures: moments.map(signature),
-    sizes: moments.map((moment) => (moment.event.call === null ? 0 : moment.bytes)),
+    sizes: moments.map(({ bytes }, at) => (repeated[at] ? 0 : bytes)),
+    repeated,
   };
 }
 

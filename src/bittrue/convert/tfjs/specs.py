@@ -10,7 +10,7 @@ from bittrue.graph.layers import expand
 from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
 from bittrue.ops import TensorSpec
 
-__all__ = ["Specs", "infer_specs", "inputs_of", "scheduled"]
+__all__ = ["Specs", "infer_specs", "inputs_of", "scheduled", "without_masks"]
 
 Specs = Mapping[TensorRef, TensorSpec]
 
@@ -59,16 +59,16 @@ def _outputs(layer: LayerNode, call: int, inputs: Sequence[TensorSpec]) -> Seque
     if layer.subgraph is not None:
         inner = infer_specs(layer.subgraph)
         return [inner[ref] for ref in layer.subgraph.outputs]
-    without_masks = _without_masks(layer, call)
     try:
-        return expand(without_masks, inputs, call).specs
+        return expand(without_masks(layer, call), inputs, call).specs
     except Unsupported:
         raise
     except ModelError as error:
         raise Unsupported(f"layer {layer.name!r} ({layer.class_name}): {error}", layer=layer.name) from error
 
 
-def _without_masks(layer: LayerNode, call: int) -> LayerNode:
+def without_masks(layer: LayerNode, call: int) -> LayerNode:
+    """``layer`` as if its ``call``-th call had been given no mask."""
     kwargs = {name: value for name, value in layer.calls[call].kwargs.items() if name != "mask"}
     calls = list(layer.calls)
     calls[call] = Call(layer.calls[call].args, kwargs)
