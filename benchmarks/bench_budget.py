@@ -12,28 +12,30 @@ from typing import Any
 import numpy as np
 from harness import MIB, Growth, MemoryWatch, child, table, verdict
 
-CONSTANT = 192 * MIB
-"""What a side may take beside the budget: working tensors, buffers of the socket, garbage not yet collected."""
+CONSTANT = {"chrome:wasm": 96 * MIB, "keras:tensorflow": 256 * MIB}
+"""What a side may take beside the budget: working tensors, buffers of the socket, garbage not yet collected; in Keras
+also the functions that TensorFlow traces for each pass, and what `predict` keeps of its outputs."""
 
-BUDGETS = {"chain": 32 * MIB, "wide": 64 * MIB}
+BUDGETS = {"chain": 48 * MIB, "wide": 64 * MIB}
 TITLES = {"chain": "1,000 Dense layers", "wide": "128 convolutions of 256x256x16"}
 SIDES = ("page", "python")
-TARGETS = ("chrome:wasm", "keras:tensorflow")
 
 
 def main() -> None:
     """Print the section."""
-    results = [child("bench_budget.py", name, target) for name in BUDGETS for target in TARGETS]
+    results = [child("bench_budget.py", name, target) for name in BUDGETS for target in CONSTANT]
+    constants = ", ".join(f"{constant // MIB} MiB for {target}" for target, constant in CONSTANT.items())
     print("## Memory within the budget\n")
     print(
         "All layer outputs are captured in as many passes as the budget asks for. Memory is the peak of the resident "
         "set from the first prediction to the finished trace less what was there before; of the page, and of Python, "
-        f"which writes the trace (and, for keras, runs the model). Allowed are the budget and {CONSTANT // MIB} MiB.\n"
+        "which writes the trace (and, for keras, runs the model). "
+        f"Allowed are the budget and a constant: {constants}.\n"
     )
     headings = ["model", "target", "activations", "budget", "passes", "seconds", "page", "Python"]
     print(table(headings, [_row(result) for result in results]))
     for result in results:
-        allowed = result["budget"] + CONSTANT
+        allowed = result["budget"] + CONSTANT[result["target"]]
         largest = max(resident for resident, _ in result["memory"].values())
         name = f"{TITLES[result['model']]} on {result['target']} within {allowed // MIB} MiB"
         print(verdict(name, largest <= allowed, f"{largest / MIB:,.0f} MiB"), end="")
@@ -44,6 +46,8 @@ def measure(name: str, target: str) -> dict[str, Any]:
     from bittrue.pipeline import Run, trace
 
     model, given = _model(name)
+    if target.startswith("keras"):
+        model.predict(given, batch_size=len(given), verbose=0)  # TensorFlow's own start is not what is measured
     clock = _Clock(MemoryWatch())
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, clock.watch:
         run = Run(budget=BUDGETS[name], progress=clock)

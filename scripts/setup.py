@@ -129,7 +129,8 @@ def install_bittrue() -> None:
 
 
 def _install(requirements: str) -> None:
-    if not uv("install", "--require-hashes", "-r", f"requirements/{requirements}.txt"):
+    # Compiled once here, not at every start of every process where PYTHONDONTWRITEBYTECODE is set.
+    if not uv("install", "--compile-bytecode", "--require-hashes", "-r", f"requirements/{requirements}.txt"):
         print("set-up: uv could not install the packages, trying pip", flush=True)
         _pip_install(requirements)
 

@@ -41,16 +41,16 @@ def test_the_same_graph_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_weights_are_little_endian_in_order_in_shards_of_4_mib(tmp_path: Path) -> None:
-    layer = dense("d", "entry", units=500_000)
-    kernel = np.arange(1_500_000, dtype=np.float32).reshape(3, -1)
-    layer.weights[0].value[:] = kernel
-    convert(chain(layer), tmp_path / "out")
+    first, second = dense("a", "entry"), dense("b", "a", units=500_000)
+    second.weights[0].value[:] = np.arange(1_500_000, dtype=np.float32).reshape(3, -1)
+    convert(chain(first, second), tmp_path / "out")
     (group,) = document(tmp_path / "out")["weightsManifest"]
     assert group["paths"] == [f"group1-shard{index}of2.bin" for index in (1, 2)]
     assert (tmp_path / "out" / group["paths"][0]).stat().st_size == 4 * 2**20
     data = b"".join((tmp_path / "out" / path).read_bytes() for path in group["paths"])
-    assert data == kernel.astype("<f4").tobytes() + bytes(4 * 500_000)
-    assert group["weights"][0] == {"name": "d/kernel", "shape": [3, 500_000], "dtype": "float32"}
+    assert data == b"".join(weight.value.astype("<f4").tobytes() for weight in first.weights + second.weights)
+    assert [weight["name"] for weight in group["weights"]] == ["a/kernel", "a/bias", "b/kernel", "b/bias"]
+    assert group["weights"][2] == {"name": "b/kernel", "shape": [3, 500_000], "dtype": "float32"}
 
 
 def test_an_artifact_is_replaced_whole(tmp_path: Path) -> None:

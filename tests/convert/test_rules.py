@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from graphs import chain, dense, input_layer, model, node
 
+from bittrue.convert.tfjs.layer_config import write_layer
 from bittrue.convert.tfjs.layers_model import write_model
 from bittrue.errors import Unsupported
 from bittrue.graph.model import Call, Graph, TensorRef
@@ -94,7 +95,6 @@ REFUSED: dict[str, tuple[Graph, str]] = {
     "hard_sigmoid": (activation("hard_sigmoid"), "'hard_sigmoid'"),
     "custom activation": (activation({"class_name": "function", "config": "mine"}), "'mine'"),
     "layer as activation": (activation({"class_name": "LeakyReLU", "config": {}}), "'LeakyReLU'"),
-    "unknown option": (chain(dense("d", "entry", rank=3)), "rank=3"),
     "elu": (chain(node("ELU", "e", "entry", alpha=0.5)), "alpha=0.5"),
     "relu with all": (
         chain(node("ReLU", "r", "entry", max_value=6, negative_slope=0.1, threshold=0)),
@@ -115,6 +115,12 @@ REFUSED: dict[str, tuple[Graph, str]] = {
 @pytest.mark.parametrize(("graph", "says"), REFUSED.values(), ids=REFUSED)
 def test_what_would_be_wrong_is_refused_by_name(graph: Graph, says: str) -> None:
     assert says in refusal(graph)
+
+
+def test_an_option_that_nobody_knows_is_refused_unless_it_is_off() -> None:
+    write_layer(dense("d", "entry", rank=None), LATEST)
+    with pytest.raises(Unsupported, match=r"layer 'd' \(Dense\) .* the option rank=3 is not one"):
+        write_layer(dense("d", "entry", rank=3), LATEST)
 
 
 def test_training_mode_is_refused() -> None:

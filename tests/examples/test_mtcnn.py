@@ -53,7 +53,13 @@ def test_saved_input_is_what_was_fed(networks: dict[str, mtcnn_faces.Network], t
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("target", ["node:wasm", "chrome:wasm"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("node:wasm", marks=pytest.mark.needs("node")),
+        pytest.param("chrome:wasm", marks=pytest.mark.needs("chrome")),
+    ],
+)
 def test_faces_are_the_same_on_a_target(networks: dict[str, mtcnn_faces.Network], target: str, tmp_path: Path) -> None:
     text = io.StringIO()
     reports = mtcnn_faces.run([target], tmp_path, Console(file=text, width=110), networks.values())

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bittrue.runtimes.target import BROWSERS
+
 if TYPE_CHECKING:
     from bittrue.runtimes.doctor import Engine, Findings, Probe
 
@@ -51,14 +53,20 @@ def _engines(findings: Findings) -> Table:
     for heading in ("engine", "version", "program", "driver"):
         table.add_column(heading)
     for engine in findings.engines:
-        program, driver = engine.program, engine.driver
+        program = engine.program
         table.add_row(
             engine.name,
             program.version if program else Text("absent", "yellow"),
             str(program.path) if program else "",
-            f"{driver.path.name} {driver.version}" if driver else "none: opened by its command line" if program else "",
+            _driver(engine),
         )
     return table
+
+
+def _driver(engine: Engine) -> str:
+    if engine.driver:
+        return f"{engine.driver.path.name} {engine.driver.version}"
+    return "none: opened by its command line" if engine.program and engine.name in BROWSERS else ""
 
 
 def _probes(findings: Findings) -> Table:
@@ -73,7 +81,7 @@ def _probes(findings: Findings) -> Table:
 
 
 def _remedies(findings: Findings) -> list[str]:
-    found = [engine.remedy for engine in findings.engines if engine.remedy]
+    found = [engine.remedy for engine in findings.engines if engine.remedy and not engine.program]
     found += [f"{probe.target}: {probe.remedy}" for probe in findings.probes if probe.remedy]
     return list(dict.fromkeys(found))
 

@@ -1,0 +1,85 @@
+"""Every command and every Python block of the README runs, in a folder that holds a small model and its inputs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[str]:
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            command = line.split("#")[0].strip()
+            if command.startswith("bittrue "):
+                yield command
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``model.keras`` and ``inputs.npz``, as the README supposes them."""
+    import keras
+
+    here = tmp_path_factory.mktemp("readme")
+    keras.utils.set_random_seed(3)
+    entry = keras.Input((6,), name="features")
+    hidden = keras.layers.Dense(5, activation="relu", name="hidden")(entry)
+    keras.Model(entry, keras.layers.Dense(3, activation="softmax", name="label")(hidden)).save(here / "model.keras")
+    np.savez(here / "inputs.npz", features=np.linspace(-1, 1, 12, dtype=np.float32).reshape(2, 6))
+    return here
+
+
+def bittrue(arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "bittrue", *shlex.split(arguments)[1:]]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.browser
+@pytest.mark.needs("chrome", "node", "tensorflow")
+def test_the_commands_run_in_the_order_they_stand_there(folder: Path) -> None:
+    found = list(commands())
+    assert len(found) >= 7
+    for command in found:
+        done = bittrue(command, folder)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node", "tensorflow")
+def test_the_python_blocks_run(folder: Path) -> None:
+    for block in blocks("python"):
+        done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "label" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_make_targets_and_links_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+        assert f"\n{name}:" in makefile
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_target_named_in_the_readme_is_one() -> None:
+    from bittrue.runtimes.target import BACKENDS, Target
+
+    engines = "|".join(BACKENDS)
+    named = re.findall(rf"`((?:{engines}):[a-z]+[^`]*)`", README)
+    assert len(named) >= 8
+    for spec in named:
+        Target.parse(spec)
