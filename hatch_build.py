@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         if not _has_tfjs(root):
             _fetch_tfjs(root)
-        if not _has_kernels(root):
+        if find_spec("ziglang") or not _has_kernels(root):  # with a compiler at hand a stale kernel is made anew
             _script(root, "build_kernels.py", "the kernels could not be compiled")
 
 

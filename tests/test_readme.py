@@ -61,7 +61,8 @@ def test_the_commands_run_in_the_order_they_stand_there(folder: Path) -> None:
 @pytest.mark.needs("node", "tensorflow")
 def test_the_python_blocks_run(folder: Path) -> None:
     for block in blocks("python"):
-        done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        command = [sys.executable, "-c", block]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         assert "label" in done.stdout
 

@@ -12,7 +12,8 @@ from scripted import HELLO, ScriptedPage, frame
 from bittrue.errors import TargetDied
 from bittrue.runtimes import wire
 from bittrue.runtimes.browser import Tab
-from bittrue.runtimes.server import Server
+from bittrue.runtimes.inbox import LinkClosedError
+from bittrue.runtimes.server import PageLink, Server
 from bittrue.runtimes.target import Target
 
 TARGET = Target.parse("chrome:cpu")
@@ -64,6 +65,14 @@ def server() -> Iterator[Server]:
         yield server
 
 
+def leave(page: PageLink) -> None:
+    """Have the page leave, and wait until the server has noticed."""
+    page.send(wire.encode({"type": "stop"}), 10)
+    page.receive(10)
+    with pytest.raises(LinkClosedError):
+        page.receive(10)
+
+
 def test_the_page_goes_on_to_the_next_session_by_itself(server: Server):
     browser = PretendedBrowser()
     tab = Tab(server, browser)
@@ -80,9 +89,7 @@ def test_the_page_goes_on_to_the_next_session_by_itself(server: Server):
 def test_a_page_that_left_is_opened_again_by_a_driver(server: Server):
     browser = PretendedBrowser(driven=True)
     tab = Tab(server, browser)
-    first = tab.visit(TARGET, 10)
-    first.send(wire.encode({"type": "stop"}), 10)
-    browser.pages[0].join()
+    leave(tab.visit(TARGET, 10))
     assert tab.usable
     assert tab.visit(TARGET, 10).connected
     assert len(browser.opened) == 2
@@ -92,8 +99,7 @@ def test_a_page_that_left_is_opened_again_by_a_driver(server: Server):
 def test_a_page_that_left_a_browser_without_driver_is_a_death(server: Server):
     browser = PretendedBrowser()
     tab = Tab(server, browser)
-    tab.visit(TARGET, 10).send(wire.encode({"type": "stop"}), 10)
-    browser.pages[0].join()
+    leave(tab.visit(TARGET, 10))
     assert not tab.usable
     with pytest.raises(TargetDied, match="lost its page"):
         tab.visit(TARGET, 10)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ENVIRONMENT, frame, record
 
@@ -65,14 +65,14 @@ def test_text_from_outside_cannot_drive_a_terminal():
         raw(b'{"type":"done"}', magic=b"BTR2"),
         b"BTR1" + (2**31).to_bytes(4, "little") + b"{}",
         b"BTR1" + (wire.MAX_HEADER + 8).to_bytes(4, "little") + b" " * (wire.MAX_HEADER + 8),
-        b"BTR1" + (15).to_bytes(4, "little") + b'{"type":"done"}',
+        b"BTR1" + (28).to_bytes(4, "little") + b'{"type":"phase","phase":"x"}',
         raw(b"[1, 2]"),
         raw(b'{"type":'),
         raw(b'{"type": NaN}'),
         raw(b'{"type": 1e999}'),
         raw(b'{"type": ' + b"9" * 5000 + b"}"),
         raw(b'{"type": "\xff"}'),
-        raw(b'{"type": "\\ud800"}'),
+        raw(b'{"type":"phase","phase":"\\ud800"}'),
         raw(b"[" * 200_000),
         raw(b'{"type":"nothing"}'),
         raw(b'{"type":["record"]}'),
@@ -165,11 +165,17 @@ def test_an_input_of_any_layout_is_sent_in_c_order(array: np.ndarray):
     assert b"".join(bytes(wire.decode(data)[1]) for data in wire.input_frames("x", array)) == array.tobytes()
 
 
+def test_an_input_is_sent_little_endian():
+    (frame_,) = wire.input_frames("x", np.array([1, 2], ">f4"))
+    assert bytes(wire.decode(frame_)[1]) == np.array([1, 2], "<f4").tobytes()
+
+
 def test_an_input_of_a_foreign_dtype_is_refused_by_name():
     with pytest.raises(InputError, match="'ids' is int64"):
         list(wire.input_frames("ids", np.zeros(1, np.int64)))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused_and_nothing_else_happens(data: bytes):
     with pytest.raises(ProtocolError):
@@ -185,6 +191,7 @@ _FIELDS = ["kind", "path", "nodes", "index", "dtype", "shape", "offset", "total"
 _FIELDS += ["phase", "code", "timings", "details"]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["record", "model", "environment", "phase", "error", "done"]), st.data())
 def test_random_headers_are_read_or_refused_and_nothing_else_happens(kind: str, data: st.DataObject):
     header = {"type": kind} | {name: data.draw(_JSON) for name in _FIELDS}

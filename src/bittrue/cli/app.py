@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import IO, Any, ParamSpec
 
 import click
 
 from bittrue import __version__
-from bittrue.errors import BittrueError
+
+from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED, edge
+from .words import TargetCommand
 
 __all__ = ["main"]
 
 P = ParamSpec("P")
-
-_DONE, _FAILED_COMPARISON, _BAD_USE, _TARGET_FAILED = 0, 1, 2, 3
-_INTERRUPTED = 130
 
 _in = click.option(
     "--in",
     "targets",
     multiple=True,
     metavar="TARGET",
-    help="Where to run: engine:backend[@version][+FLAG=VALUE], e.g. chrome:webgl. Repeat, or separate by commas. "
-    "Default: every browser and backend found here.",
+    help="Where to run: engine:backend[@version][+FLAG=VALUE], e.g. chrome:webgl. Several: one after "
+    "another, by commas, or repeated. Default: every browser and backend found here.",
 )
 _tfjs = click.option("--tfjs", metavar="VERSION", help="TensorFlow.js version of all targets that name none.")
 _json = click.option(
@@ -84,30 +82,13 @@ def _running(command: Callable[P, Any]) -> Callable[P, Any]:
     return command
 
 
-def _edge(command: Callable[P, int]) -> Callable[P, None]:
-    """Turns errors into one sentence and an exit code; nothing below this prints or exits."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            sys.exit(command(*args, **kwargs))
-        except BittrueError as error:
-            click.echo(f"bittrue: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("bittrue: interrupted; everything that was started has been ended", err=True)
-            sys.exit(_INTERRUPTED)
-
-    return run
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="bittrue")
 def main() -> None:
     """Same model, same numbers: a Keras model and its TensorFlow.js twin, compared layer by layer, bit by bit."""
 
 
-@main.command()
+@main.command(cls=TargetCommand)
 @click.option("--depth", type=click.IntRange(1), default=10, show_default=True, help="Number of Dense layers.")
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="Units of each layer.")
 @click.option(
@@ -123,7 +104,7 @@ def main() -> None:
 @_fail_on
 @_json
 @_quiet
-@_edge
+@edge
 def demo(**options: Any) -> int:
     """The experiment that started the project: build it, convert it, run it everywhere, compare."""
     from bittrue.pipeline import demo as run_demo
@@ -141,7 +122,7 @@ def demo(**options: Any) -> int:
     return screen.finish(data, options["fail_on"])
 
 
-@main.command()
+@main.command(cls=TargetCommand)
 @click.argument("model", type=click.Path(path_type=Path))
 @_input
 @_preprocessing
@@ -157,7 +138,7 @@ def demo(**options: Any) -> int:
 @_fail_on
 @_json
 @_quiet
-@_edge
+@edge
 def check(**options: Any) -> int:
     """Run MODEL (.keras or .h5) in Python and in browsers, and compare them layer by layer."""
     from bittrue.pipeline import check as run_check
@@ -182,7 +163,7 @@ def check(**options: Any) -> int:
 @_tfjs
 @_trust
 @_quiet
-@_edge
+@edge
 def convert(model: Path, out: Path, tfjs: str | None, trust: bool, quiet: bool) -> int:
     """Write MODEL as a TensorFlow.js layers-model into the folder OUT."""
     from bittrue.pipeline import convert as run_convert
@@ -191,9 +172,10 @@ def convert(model: Path, out: Path, tfjs: str | None, trust: bool, quiet: bool) 
     if not quiet:
         size = sum((artifact.folder / name).stat().st_size for name in artifact.files)
         click.echo(
-            f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} ({len(artifact.files)} files, {size:,} bytes)"
+            f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} "
+            f"({len(artifact.files)} files, {size:,} bytes)"
         )
-    return _DONE
+    return DONE
 
 
 @main.command()
@@ -209,7 +191,7 @@ def convert(model: Path, out: Path, tfjs: str | None, trust: bool, quiet: bool) 
 @_running
 @_trust
 @_quiet
-@_edge
+@edge
 def trace(**options: Any) -> int:
     """Run MODEL on one target and save what every layer produced."""
     from bittrue.pipeline import trace as run_trace
@@ -226,7 +208,7 @@ def trace(**options: Any) -> int:
             run=_run(options, progress),
         )
     screen.say(f"{options['out']}: {len(found)} tensors, {found.nbytes:,} bytes, from {found.provenance.target}")
-    return _DONE
+    return DONE
 
 
 @main.command()
@@ -235,7 +217,7 @@ def trace(**options: Any) -> int:
 @_fail_on
 @_json
 @_quiet
-@_edge
+@edge
 def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | None, quiet: bool) -> int:
     """Compare two saved runs: traces, or JSON as the document's script writes it."""
     from bittrue.pipeline import compare as run_compare
@@ -248,7 +230,7 @@ def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | Non
 @click.option(
     "--json", "json_path", metavar="FILE|-", help="Write the findings as JSON to FILE, or - for standard output."
 )
-@_edge
+@edge
 def doctor(json_path: str | None) -> int:
     """What is found here: browsers, backends, adapters, versions, and what is missing with the remedy."""
     from bittrue.cli.findings import findings_as_data, print_findings
@@ -261,7 +243,7 @@ def doctor(json_path: str | None) -> int:
         _write_json(json_path, findings_as_data(findings))
     if json_path != "-":
         print_findings(findings, sys.stdout)
-    return _DONE
+    return DONE
 
 
 class _Screen:
@@ -293,9 +275,9 @@ class _Screen:
         if data.failures:
             for failed in data.failures if self.quiet or self.out is not sys.stdout else ():
                 click.echo(f"bittrue: {failed.target}: {failed.failure}", err=True)
-            return _TARGET_FAILED
+            return TARGET_FAILED
         differs = any(not outcome.identical for outcome in data.targets)
-        return _FAILED_COMPARISON if fail_on == "bits" and differs else _DONE
+        return FAILED_COMPARISON if fail_on == "bits" and differs else DONE
 
 
 def _run(options: dict[str, Any], progress: Any) -> Any:

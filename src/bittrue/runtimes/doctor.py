@@ -211,7 +211,7 @@ def _model() -> dict[str, object]:
         "modelTopology": {
             "keras_version": "2.15.0",
             "backend": "tensorflow",
-            "model_config": {"class_name": "Functional", "config": config},
+            "model_config": {"class_name": "Model", "config": config},
         },
         "weightsManifest": [{"paths": ["weights.bin"], "weights": weights}],
     }
