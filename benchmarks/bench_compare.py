@@ -17,7 +17,7 @@ import numpy as np
 from harness import median, output_of, table, verdict
 
 from bittrue.comparison import compare, kernel_status, measure
-from bittrue.trace import Array, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 RUNS = 5
 PATIENCE = 400.0

@@ -86,7 +86,7 @@ def compare_vals(key: str, a: Any, b: Any) -> None:
 def bittrue(folder: Path) -> dict[str, Any]:
     """The same with Bittrue: every figure of every layer, its checks of the run included."""
     from bittrue.comparison import compare
-    from bittrue.convert.tfjs import convert
+    from bittrue.conversion.tfjs import convert
     from bittrue.model import open_model
     from bittrue.runtimes.base import TraceOptions
     from bittrue.runtimes.host import Host

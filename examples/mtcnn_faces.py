@@ -32,8 +32,8 @@ from bittrue.errors import BittrueError
 from bittrue.pipeline import Run, check
 from bittrue.report.data import ReportData, TargetOutcome
 from bittrue.report.text import short
-from bittrue.trace import Key
 from bittrue.tracefile import read_trace
+from bittrue.traces import Key
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from bittrue.errors import InputError, UsageError
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef
 from bittrue.inputs import Preprocessing, describe_inputs, load_inputs, parse_preprocessing
-from bittrue.trace import Key, Provenance, Record, Trace
 from bittrue.tracefile import write_trace
+from bittrue.traces import Key, Provenance, Record, Trace
 
 
 def entry(name: str, *shape: int | None, dtype: str = "float32") -> InputSpec:

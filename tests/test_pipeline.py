@@ -15,8 +15,8 @@ from bittrue.model import OpenedModel
 from bittrue.pipeline import Run, check, compare, file_name
 from bittrue.runtimes.fake import FakeRuntime
 from bittrue.runtimes.target import Target
-from bittrue.trace import Array, Key, Provenance, Record, Trace
 from bittrue.tracefile import write_trace
+from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 F32 = np.float32
 KERNEL = np.array([[3.0]], F32)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittrue.trace import Key, Kind, Provenance, Record, Trace
+from bittrue.traces import Key, Kind, Provenance, Record, Trace
 
 KINDS = st.sampled_from(Kind.__args__)  # type: ignore[attr-defined]
 PROVENANCE = Provenance("keras:tensorflow", "keras", "tensorflow", "2.21.0")

@@ -21,8 +21,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from bittrue.errors import TraceError
-from bittrue.trace import Array, Check, Key, Provenance, Record, Trace
 from bittrue.tracefile import TraceWriter, load, read_document, read_trace, write_document, write_trace
+from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 PROVENANCE = Provenance("chrome:webgl", "tfjs", "webgl", "4.22.0", "SwiftShader", True, {"threads": 2, "flags": {}})
 CHECKS = (Check("capture", True, "agree"), Check("batch", None, "not tried"))

@@ -18,12 +18,12 @@ from bittrue.runtimes.base import DEFAULT_BUDGET, Inputs, NullProgress, Progress
 from bittrue.runtimes.target import Target, parse_targets
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs import Artifact
+    from bittrue.conversion.tfjs import Artifact
     from bittrue.graph.model import Graph
     from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData, TargetOutcome
     from bittrue.runtimes.doctor import Findings
-    from bittrue.trace import Trace
+    from bittrue.traces import Trace
 
 __all__ = ["CONTROL", "REFERENCE", "Run", "check", "compare", "convert", "demo", "doctor", "trace"]
 
@@ -146,7 +146,7 @@ def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
 
 def convert(model: Any, out: Path, *, tfjs: str | None = None, trust: bool = False) -> Artifact:
     """Write ``model`` as a TensorFlow.js layers-model into the folder ``out``; refuses what cannot be faithful."""
-    from bittrue.convert.tfjs import convert as write
+    from bittrue.conversion.tfjs import convert as write
     from bittrue.model import open_model
     from bittrue.runtimes.tfjs import BUNDLED
 
@@ -240,7 +240,7 @@ class _Session:
 
     def artifact(self, version: str | None) -> Artifact:
         """The model converted for a version of TensorFlow.js, written once."""
-        from bittrue.convert.tfjs import convert as write
+        from bittrue.conversion.tfjs import convert as write
         from bittrue.runtimes.tfjs import BUNDLED
 
         version = version or BUNDLED

@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 
 from bittrue import pipeline
 from bittrue.cli import main
+from bittrue.cli.words import spread
 from bittrue.errors import InputError, TargetDied, TargetUnavailable
 from bittrue.report.data import ReferenceOutcome, ReportData, TargetOutcome
-from bittrue.trace import Key, Provenance, Record, Trace
+from bittrue.traces import Key, Provenance, Record, Trace
 
 np = pytest.importorskip("numpy")
 Invoke = Callable[..., Result]

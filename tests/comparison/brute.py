@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 
 @dataclass

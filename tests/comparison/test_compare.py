@@ -8,7 +8,7 @@ import pytest
 
 from bittrue.comparison import Summary, accuracy, align, compare, compare_pairs
 from bittrue.errors import ComparisonError
-from bittrue.trace import Key, Kind, Record, Trace
+from bittrue.traces import Key, Kind, Record, Trace
 
 from .traces import output, trace, watched
 

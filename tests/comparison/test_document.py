@@ -16,7 +16,7 @@ from bittrue.comparison import (
     published_lines,
     published_table,
 )
-from bittrue.trace import Array, Key, Trace
+from bittrue.traces import Array, Key, Trace
 
 from .traces import output, trace
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from bittrue.comparison import Metrics, kernel_status, measure
 from bittrue.comparison.measure import BLOCK
 from bittrue.errors import ComparisonError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .brute import SPECIAL, Brute, as_float, histogram, middle
 

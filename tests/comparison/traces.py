@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bittrue.trace import Array, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 
 def trace(*records: tuple[Key, Any], target: str = "fake:cpu", complete: bool = True) -> Trace:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef, Weight
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 
 def call(*refs: TensorRef | list[TensorRef], **kwargs: Any) -> Call:

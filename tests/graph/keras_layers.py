@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bittrue.graph.model import Call, LayerNode, TensorRef, Weight
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 
 def random_inputs(shapes: tuple[tuple[int, ...], ...], seed: int = 1) -> list[Array]:

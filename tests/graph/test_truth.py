@@ -17,8 +17,8 @@ from bittrue.graph.model import Graph, LayerCall, LayerNode, TensorRef
 from bittrue.graph.specs import infer_specs
 from bittrue.graph.traversal import traverse
 from bittrue.graph.truth import evaluate
-from bittrue.trace import Array, Key, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Array, Key, Trace
 
 X = TensorRef("x")
 KERNEL = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)

@@ -62,7 +62,7 @@ test("default flags that a version does not have are left out", async () => {
 });
 
 test("a flag of the user's that a version does not have is refused by name", async () => {
-  const failure = { code: "backend-unavailable", message: /9\.9\.9.*NOPE/ };
+  const failure = { code: "load", message: /9\.9\.9.*NOPE/ };
   await assert.rejects(startBackend(fakeTf({ cpu: true }), job("cpu", { NOPE: 1 }), platform), failure);
 });
 

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bittrue import ops
 from bittrue.ops import Allowance, Axioms
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 AXIOMS = Axioms()
 U = 2.0**-24

@@ -12,7 +12,7 @@ import pytest
 
 from bittrue import ops
 from bittrue.errors import InputError, ModelError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 
 def draw(*shape: int, seed: int = 0) -> Array:

@@ -8,7 +8,7 @@ import pytest
 from bittrue.comparison import accuracy, compare
 from bittrue.errors import TargetDied, TargetUnavailable
 from bittrue.report.data import InputFacts, ModelFacts, ReferenceOutcome, ReportData, TargetOutcome
-from bittrue.trace import Array, Check, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 F32 = np.float32
 EXACT = np.array([[1.0, 2.0, -4.0]])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scripted import chain
 
-from bittrue.convert.tfjs.artifact import Artifact
+from bittrue.conversion.tfjs.artifact import Artifact
 from bittrue.graph.model import Graph
 
 

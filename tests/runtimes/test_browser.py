@@ -23,8 +23,8 @@ from bittrue.runtimes import host as host_module
 from bittrue.runtimes.base import NullProgress, Progress, TraceOptions
 from bittrue.runtimes.host import Host
 from bittrue.runtimes.target import Target
-from bittrue.trace import Key, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Key, Trace
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("chrome")]
 X = np.array([[0.0, 1.0, -2.0, 3.0]], np.float32)

@@ -12,7 +12,7 @@ from bittrue.runtimes import doctor
 from bittrue.runtimes.doctor import examine
 from bittrue.runtimes.fake import FakeRuntime
 from bittrue.runtimes.target import Target
-from bittrue.trace import Key, Provenance, Record, Trace
+from bittrue.traces import Key, Provenance, Record, Trace
 
 WASM, WEBGL = Target.parse("chrome:wasm"), Target.parse("chrome:webgl")
 

@@ -11,8 +11,8 @@ from bittrue.errors import TargetDied
 from bittrue.runtimes.base import Runtime, TraceOptions
 from bittrue.runtimes.fake import FakeRuntime
 from bittrue.runtimes.target import Target
-from bittrue.trace import Key, Provenance, Record, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Key, Provenance, Record, Trace
 
 TARGET = Target.parse("chrome:wasm")
 TRACE = Trace.of(

@@ -14,8 +14,8 @@ from bittrue.graph.model import Graph
 from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.keras import KerasRuntime
 from bittrue.runtimes.target import Target
-from bittrue.trace import Array, Check, Key, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Array, Check, Key, Trace
 
 pytestmark = pytest.mark.needs("tensorflow")
 

@@ -20,8 +20,8 @@ from bittrue.runtimes.discovery import find_node
 from bittrue.runtimes.inbox import LinkClosedError, SilenceError
 from bittrue.runtimes.node import NodeLink, NodeRuntime
 from bittrue.runtimes.target import Target
-from bittrue.trace import Key, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Key, Trace
 
 pytestmark = [pytest.mark.browser, pytest.mark.needs("node")]
 X = np.array([[0.0, 1.0, -2.0, 3.0]], np.float32)

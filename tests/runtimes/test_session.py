@@ -28,8 +28,8 @@ from bittrue.runtimes.inbox import LinkClosedError, SilenceError
 from bittrue.runtimes.job import Job
 from bittrue.runtimes.session import run_session
 from bittrue.runtimes.target import Target
-from bittrue.trace import Check, Key, Trace
 from bittrue.tracefile import read_trace
+from bittrue.traces import Check, Key, Trace
 
 X = np.array([[1, 2]], np.float32)
 BEGIN = [frame(HELLO), frame(ENVIRONMENT)]

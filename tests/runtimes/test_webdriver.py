@@ -23,7 +23,7 @@ from bittrue.runtimes.discovery import find_browser, find_driver
 from bittrue.runtimes.host import Host
 from bittrue.runtimes.processes import ProgramTree, Scratch
 from bittrue.runtimes.target import Target
-from bittrue.trace import Key, Trace
+from bittrue.traces import Key, Trace
 
 X = np.ones((1, 4), np.float32)
 browser = pytest.mark.browser

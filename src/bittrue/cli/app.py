@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import IO, Any, ParamSpec
 import click
 
 from bittrue import __version__
+from bittrue.errors import UsageError
 
 from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED, edge
 from .words import TargetCommand
@@ -58,6 +61,12 @@ _batch = click.option(
 )
 
 
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"{value} is no number of seconds above 0.")
+    return value
+
+
 def _running(command: Callable[P, Any]) -> Callable[P, Any]:
     """The options of every command that runs a model."""
     options = (
@@ -70,7 +79,12 @@ def _running(command: Callable[P, Any]) -> Callable[P, Any]:
         ),
         click.option("--budget", type=click.IntRange(1), metavar="MIB", help="Activations held at once, in MiB [512]."),
         click.option(
-            "--timeout", type=float, default=120.0, show_default=True, help="Seconds of silence that count as hung."
+            "--timeout",
+            type=float,
+            default=120.0,
+            callback=_finite,
+            show_default=True,
+            help="Seconds of silence that count as hung.",
         ),
         click.option(
             "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
@@ -253,6 +267,8 @@ class _Screen:
         self.quiet = quiet
         self.json_path = json_path
         self.out: IO[str] = sys.stderr if json_path == "-" else sys.stdout
+        if json_path and json_path != "-":
+            _check_writable(Path(json_path))  # before anything runs, and not when all is done
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -263,18 +279,25 @@ class _Screen:
 
         return terminal_progress(sys.stderr, quiet=self.quiet)
 
+    @property
+    def _unseen(self) -> bool:
+        """Whether whoever reads standard error has not just read the report."""
+        return self.quiet or not (self.out.isatty() and sys.stderr.isatty())
+
     def finish(self, data: Any, fail_on: str) -> int:
         """Print the report and say what to exit with."""
         from bittrue.report.json import as_data
         from bittrue.report.text import TextReporter
 
+        if self.json_path and self.json_path != "-":
+            _write_json(self.json_path, as_data(data))
         if not self.quiet:
             TextReporter().report(data, self.out)
-        if self.json_path:
+        if self.json_path == "-":
             _write_json(self.json_path, as_data(data))
         if data.failures:
-            for failed in data.failures if self.quiet or self.out is not sys.stdout else ():
-                click.echo(f"bittrue: {failed.target}: {failed.failure}", err=True)
+            for failed in data.failures if self._unseen else ():
+                click.echo(f"bittrue: {failed.sentence}", err=True)
             return TARGET_FAILED
         differs = any(not outcome.identical for outcome in data.targets)
         return FAILED_COMPARISON if fail_on == "bits" and differs else DONE
@@ -300,13 +323,29 @@ def _run(options: dict[str, Any], progress: Any) -> Any:
 def _write_json(path: str, data: Any) -> None:
     import json
 
-    from bittrue.errors import UsageError
+    from bittrue.tracefile import replacing
 
-    text = json.dumps(data, indent=1, allow_nan=False)
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
     if path == "-":
-        click.echo(text)
+        click.echo(text, nl=False)
         return
-    try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"the JSON cannot be written to {path}: {error.strerror or error}") from error
+    file = Path(path).resolve()
+    if file.exists() and not file.is_file():  # a device or a pipe has no half-written state, and must not be replaced
+        file.write_text(text, encoding="utf-8")
+        return
+    with replacing(file) as whole:
+        whole.write(text.encode())
+
+
+def _check_writable(file: Path) -> None:
+    """Raise UsageError where the JSON could not be written to ``file``."""
+    place = file if file.exists() and not file.is_file() else file.parent
+    if file.is_dir():
+        reason = "it is a folder"
+    elif not file.parent.is_dir():
+        reason = f"there is no folder {file.parent}"
+    elif not os.access(place, os.W_OK):
+        reason = f"{place} may not be written to"
+    else:
+        return
+    raise UsageError(f"the JSON cannot be written to {file}, because {reason}; name another file with --json")

@@ -22,8 +22,8 @@ __all__ = ["DONE", "FAILED_COMPARISON", "TARGET_FAILED", "edge"]
 P = ParamSpec("P")
 
 DONE, FAILED_COMPARISON, _BAD_USE, TARGET_FAILED = 0, 1, 2, 3
-_OWN_FAULT = 70
-"""A fault of Bittrue's own must not look like a comparison that failed: Python itself would exit with 1."""
+_OWN_FAULT = 70  # must not look like a comparison that failed: Python itself would exit with 1
+_PIPE_CLOSED = 141  # as a shell calls a program that SIGPIPE has ended
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _DEAF = 15.0  # seconds in which what was started is ended; a second Ctrl-C must not stop that
@@ -56,8 +56,10 @@ def _status(command: Callable[[], int]) -> int:
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, _Ended) else signal.SIGINT
         return _said("interrupted; everything that was started has been ended", 128 + number)
-    except (BrokenPipeError, click.ClickException, click.Abort):
-        raise  # click's own: nobody reads any more
+    except (BrokenPipeError, SystemExit):  # the second is what rich makes of the first; nothing else here exits
+        return _nobody_reads()
+    except click.ClickException:
+        raise
     except MemoryError:
         return _said("memory is used up; choose a smaller batch or budget, or end other programs", _BAD_USE)
     except Exception as error:
@@ -65,6 +67,18 @@ def _status(command: Callable[[], int]) -> int:
             where = f"{error.filename}: " if error.filename else ""
             return _said(f"{where}{error.strerror or error}; check the file, its folder and the disk", _BAD_USE)
         return _own_fault(error)
+
+
+def _nobody_reads() -> int:
+    """As after ``| head``. What is still buffered must not fail once more when Python flushes it at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    return _PIPE_CLOSED
 
 
 def _own_fault(error: Exception) -> int:

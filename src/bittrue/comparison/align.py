@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bittrue.trace import Key, Record, Trace
+from bittrue.traces import Key, Record, Trace
 
 __all__ = ["Alignment", "align"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bittrue.floats import bits, ulp, ulp_distance
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .exact import ExactSum
 from .totals import TABLE, Counts, Peak, Severity, Sums, Totals, UlpTotals

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bittrue.errors import ComparisonError
-from bittrue.trace import Key, Kind, Provenance, Record, Trace
+from bittrue.traces import Key, Kind, Provenance, Record, Trace
 
 from .align import Alignment, align
 from .measure import incomparable, measure

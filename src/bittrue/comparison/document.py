@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from bittrue.trace import Key
+from bittrue.traces import Key
 
 from .compare import Comparison, Pair
 from .measure import measure

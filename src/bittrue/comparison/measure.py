@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bittrue.errors import ComparisonError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .blocks import block_totals, common_dtype, ulp_distances, ulp_keys, ulp_unit
 from .exact import ExactSum

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from bittrue.floats import bits_hex
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .exact import cosine, decibels
 from .totals import Counts, Severity, Totals, UlpTotals

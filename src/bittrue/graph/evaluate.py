@@ -9,7 +9,7 @@ import numpy as np
 
 from bittrue.errors import ModelError
 from bittrue.ops import Axioms, TensorSpec
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .expansion import Constant, Expansion, InputRef, NodeRef, OpNode, Ref, WeightRef
 from .layers import expand

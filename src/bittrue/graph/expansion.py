@@ -8,7 +8,7 @@ from typing import Any
 
 from bittrue.errors import ModelError
 from bittrue.ops import Op, TensorSpec
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 __all__ = ["Constant", "Expansion", "InputRef", "NodeRef", "OpNode", "Ref", "WeightRef"]
 

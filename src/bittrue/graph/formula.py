@@ -25,7 +25,7 @@ from bittrue.ops import (
     Transpose,
     Unary,
 )
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .expansion import Constant, Expansion, InputRef, NodeRef, OpNode, Ref, WeightRef, constant_dtype
 from .model import Call, LayerNode, TensorRef

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bittrue.errors import ModelError
 from bittrue.ops import TensorSpec
-from bittrue.trace import Key
+from bittrue.traces import Key
 
 from .evaluate import layer_specs
 from .model import Graph, LayerCall

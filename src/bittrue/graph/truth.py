@@ -10,8 +10,8 @@ import numpy as np
 
 from bittrue.errors import InputError, ModelError
 from bittrue.ops.base import same_size, widened
-from bittrue.trace import Array, Key, Provenance, Record, Trace
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 from .evaluate import layer_truth
 from .masks import makes_mask, passes_mask, uses_mask

@@ -10,7 +10,7 @@ import numpy as np
 
 from bittrue.errors import InputError
 from bittrue.graph.model import Graph, InputSpec
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 __all__ = ["check_inputs", "shape_text"]
 

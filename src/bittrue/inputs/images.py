@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from bittrue.errors import InputError, UsageError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 __all__ = ["IMAGE_SUFFIXES", "Preprocessing", "image_files", "parse_preprocessing", "read_images"]
 

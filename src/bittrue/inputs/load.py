@@ -12,7 +12,7 @@ import numpy as np
 
 from bittrue.errors import InputError, TraceError
 from bittrue.graph.model import Graph, InputSpec, LayerNode, TensorRef
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .checked import check_inputs, shape_text
 from .images import IMAGE_SUFFIXES, Preprocessing, image_files, read_images

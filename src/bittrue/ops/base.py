@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bittrue.errors import ModelError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 __all__ = ["Allowance", "Axioms", "ExactOp", "Op", "Shape", "TensorSpec", "broadcast", "promote", "same_size"]
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from bittrue.errors import InputError
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import ExactOp, TensorSpec
 

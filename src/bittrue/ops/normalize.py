@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, broadcast, promote
 

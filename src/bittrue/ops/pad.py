@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import ExactOp, TensorSpec
 

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec
 from .window import Padding, output_sizes, pad, paddings, taps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import ExactOp, Shape, TensorSpec
 

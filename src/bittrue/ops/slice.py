@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import ExactOp, TensorSpec
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec
 

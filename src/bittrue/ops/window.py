@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from .base import Shape
 

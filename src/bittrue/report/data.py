@@ -8,7 +8,7 @@ from typing import Any
 
 from bittrue.comparison import Comparison, Metrics, Pair, Published
 from bittrue.errors import BittrueError, TargetUnavailable
-from bittrue.trace import Check, Key, Provenance
+from bittrue.traces import Check, Key, Provenance
 
 __all__ = ["InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
 
@@ -98,6 +98,13 @@ class TargetOutcome:
         if self.failure is None:
             return "compared"
         return "absent" if isinstance(self.failure, TargetUnavailable) else "failed"
+
+    @property
+    def sentence(self) -> str:
+        """The failure as a sentence that begins with the target; empty where there is none."""
+        if self.failure is None or str(self.failure).startswith(self.target):
+            return str(self.failure or "")
+        return f"{self.target}: {self.failure}"
 
     @property
     def outputs(self) -> tuple[Pair, ...]:

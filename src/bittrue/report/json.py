@@ -10,7 +10,7 @@ from typing import IO, Any
 import bittrue
 from bittrue.comparison import Element, Metrics, Pair
 from bittrue.errors import BittrueError
-from bittrue.trace import Check, Provenance
+from bittrue.traces import Check, Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bittrue.comparison import Metrics, document_lines
-from bittrue.trace import Check, Provenance
+from bittrue.traces import Check, Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
 
@@ -210,7 +210,7 @@ def _relative(metrics: Metrics | None) -> float:
 
 
 def _remarks(data: ReportData, console: Console) -> None:
-    lines = [f"{outcome.target}: {outcome.failure}" for outcome in data.targets if outcome.failure is not None]
+    lines = [outcome.sentence for outcome in data.targets if outcome.failure is not None]
     lines += _weights(data)
     for outcome in data.targets:
         lines += [f"{outcome.target}: {text}" for text in _unmatched(outcome)]

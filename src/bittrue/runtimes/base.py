@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bittrue.trace import Array, Trace
+from bittrue.traces import Array, Trace
 
 from .target import Target
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bittrue.errors import BittrueError, ProtocolError, TargetDied, TargetFailure, TraceError
 from bittrue.graph.model import Graph
-from bittrue.trace import Trace
+from bittrue.traces import Trace
 
 from . import wire
 from .base import Inputs, Progress, TraceOptions
@@ -23,7 +23,7 @@ from .target import Target
 from .tfjs import BUNDLED, tfjs_files
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
     from .host import Host
 

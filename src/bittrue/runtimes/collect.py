@@ -18,8 +18,8 @@ from bittrue.errors import (
     TargetUnavailable,
 )
 from bittrue.graph.model import Graph
-from bittrue.trace import Check, Key, Provenance
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Check, Key, Provenance
 
 from .base import Progress
 from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece

@@ -20,7 +20,7 @@ import numpy as np
 
 from bittrue.errors import BittrueError, TargetUnavailable
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef, Weight
-from bittrue.trace import Key, Trace
+from bittrue.traces import Key, Trace
 
 from .base import NullProgress, Progress, TraceOptions
 from .discovery import Installed, find_browser, find_driver, find_node, find_xvfb, has_gpu, missing_browser
@@ -29,7 +29,7 @@ from .target import BACKENDS, BROWSERS, Target
 from .tfjs import BUNDLED
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
 __all__ = ["Engine", "Findings", "Package", "Probe", "examine"]
 
@@ -183,7 +183,7 @@ def _graph() -> Graph:
 
 def _write_artifact(folder: Path) -> Artifact:
     """The model of one layer as a TensorFlow.js layers-model, written by hand: it must not depend on conversion."""
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
     contents = {"model.json": json.dumps(_model()).encode(), "weights.bin": _KERNEL.tobytes() + _BIAS.tobytes()}
     for name, data in contents.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from bittrue.trace import Trace
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Trace
 
 from .base import Inputs, TraceOptions
 from .target import Target

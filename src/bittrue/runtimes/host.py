@@ -20,7 +20,7 @@ from .target import Target
 from .webdriver import open_local, open_remote
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
 __all__ = ["Host"]
 

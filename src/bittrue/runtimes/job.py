@@ -15,7 +15,7 @@ from .base import TraceOptions
 from .target import Target
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
 __all__ = ["Job", "flag_value"]
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from bittrue.errors import BittrueError, TargetError, TargetUnavailable, UsageError
 from bittrue.graph.model import Graph
-from bittrue.trace import Check, Key, Provenance, Record, Trace
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Check, Key, Provenance, Record, Trace
 
 from .base import Inputs, NullProgress, Progress, TraceOptions
 from .target import Target

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bittrue.trace import Key, Kind
+from bittrue.traces import Key, Kind
 
 __all__ = ["CallSite", "Hooks", "call_sites", "functional"]
 

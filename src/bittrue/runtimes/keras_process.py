@@ -20,8 +20,8 @@ import numpy as np
 
 from bittrue import errors
 from bittrue.errors import BittrueError, ModelError, ProtocolError, TargetDied, TargetFailure, TargetUnavailable
-from bittrue.trace import Check, Key, Provenance, Record
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Check, Key, Provenance, Record
 
 from .base import Inputs, TraceOptions
 from .keras import Recorder

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bittrue.trace import Provenance
+from bittrue.traces import Provenance
 
 __all__ = ["keras_provenance"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from bittrue.errors import BittrueError, TargetFailure, UsageError
 from bittrue.graph.model import Graph
-from bittrue.trace import Array, Check, Key, Provenance, Record
+from bittrue.traces import Array, Check, Key, Provenance, Record
 
 from .base import TraceOptions
 from .keras_hooks import CallSite, Hooks, call_sites, functional

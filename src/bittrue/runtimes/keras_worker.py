@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from bittrue.errors import BittrueError, TargetFailure
-from bittrue.trace import Provenance, Record
+from bittrue.traces import Provenance, Record
 
 from .base import TraceOptions
 from .keras_process import as_message, provenance_message

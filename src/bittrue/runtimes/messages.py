@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bittrue.trace import Kind
+from bittrue.traces import Kind
 
 __all__ = [
     "CheckMade",

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bittrue.errors import ProtocolError, TargetUnavailable
 from bittrue.graph.model import Graph
-from bittrue.trace import Trace
+from bittrue.traces import Trace
 
 from . import wire
 from .base import Inputs, NullProgress, Progress, TraceOptions
@@ -28,7 +28,7 @@ from .target import Target
 from .tfjs import BUNDLED, tfjs_files
 
 if TYPE_CHECKING:
-    from bittrue.convert.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.artifact import Artifact
 
 __all__ = ["NodeLink", "NodeRuntime"]
 

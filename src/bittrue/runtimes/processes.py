@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +34,8 @@ class Scratch:
 
     def __init__(self, parent: Path | None = None) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="bittrue-", dir=parent))
+        self.inhabited = False
+        """Whether a program may be running that belongs here."""
         atexit.register(self.remove)
 
     def folder(self, name: str) -> Path:
@@ -44,11 +46,13 @@ class Scratch:
 
     def remove(self) -> None:
         """Remove it; a program that is just ending may still write to it, so try for a while."""
-        atexit.unregister(self.remove)
+        if self.inhabited:  # Ctrl-C came between the start of a program and the moment when somebody knew of it
+            _kill(_marked(self.path))
         deadline = time.monotonic() + _PATIENCE
         while True:
             shutil.rmtree(self.path, ignore_errors=True)
             if not self.path.exists() or time.monotonic() > deadline:
+                atexit.unregister(self.remove)  # last, so that what Ctrl-C interrupts is done again at the end
                 return
             time.sleep(0.05)
 
@@ -69,6 +73,7 @@ class ProgramTree:
     ) -> None:
         self._scratch = scratch
         self._known: set[psutil.Process] = set()
+        scratch.inhabited = True
         self.process = subprocess.Popen(
             command,
             env={**(os.environ if env is None else env), _MARK: str(scratch.path)},
@@ -96,7 +101,6 @@ class ProgramTree:
 
     def end(self) -> None:
         """End the program and all that belong to it; may be called again."""
-        atexit.unregister(self.end)
         self.note_children()
         if self.process.poll() is None:
             self.process.terminate()
@@ -105,12 +109,19 @@ class ProgramTree:
         victims = self._known | set(_marked(self._scratch.path))
         if self.process.poll() is None:
             victims.add(psutil.Process(self.process.pid))
-        for victim in victims:
-            with suppress(*_GONE):
-                victim.kill()
-        psutil.wait_procs(victims, timeout=_PATIENCE)
+        _kill(victims)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_PATIENCE)
+        self._scratch.inhabited = False
+        atexit.unregister(self.end)  # last, so that what Ctrl-C interrupts is done again at the end
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    victims = list(processes)
+    for victim in victims:
+        with suppress(*_GONE):
+            victim.kill()
+    psutil.wait_procs(victims, timeout=_PATIENCE)
 
 
 def _marked(folder: Path) -> Iterator[psutil.Process]:

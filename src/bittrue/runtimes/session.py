@@ -9,8 +9,8 @@ from typing import Any
 
 from bittrue.errors import BittrueError, ProtocolError, TargetDied, TargetFailure, TraceError
 from bittrue.graph.model import Graph
-from bittrue.trace import Trace
 from bittrue.tracefile import TraceWriter
+from bittrue.traces import Trace
 
 from . import wire
 from .base import Inputs, Progress, TraceOptions

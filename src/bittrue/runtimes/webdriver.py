@@ -132,15 +132,22 @@ def _start(engine: str, program: Installed, scratch: Scratch, env: Mapping[str, 
     command = [str(program.path), f"--port={port}"]
     if engine == "firefox":
         command += ["--host", "127.0.0.1", "--profile-root", str(scratch.folder("p"))]
-    tree = ProgramTree(command, scratch, env)
+    try:
+        tree = ProgramTree(command, scratch, env)
+    except OSError as error:
+        raise _no_driver(engine, program) from error
     deadline = time.monotonic() + _START
     while not _listens(port):
         if tree.ended or time.monotonic() > deadline:
             tree.end()
-            advice = f"check that '{program.path} --version' works, or hide it to open the browser without a driver"
-            raise TargetUnavailable(f"{program.path} did not start: {advice}", target=engine, remedy=advice)
+            raise _no_driver(engine, program)
         time.sleep(0.02)
     return tree, f"http://127.0.0.1:{port}"
+
+
+def _no_driver(engine: str, program: Installed) -> TargetUnavailable:
+    advice = f"check that '{program.path} --version' works, or hide it to open the browser without a driver"
+    return TargetUnavailable(f"{program.path} did not start: {advice}", target=engine, remedy=advice)
 
 
 def _free_port() -> int:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeGuard, get_args
 import numpy as np
 
 from bittrue.errors import InputError, ProtocolError
-from bittrue.trace import Array, Kind
+from bittrue.traces import Array, Kind
 
 from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece
 

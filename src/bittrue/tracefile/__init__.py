@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from .document import load, read_document, write_document
 from .reader import read_trace
-from .writer import TraceWriter, write_trace
+from .writer import TraceWriter, replacing, write_trace
 
-__all__ = ["TraceWriter", "load", "read_document", "read_trace", "write_document", "write_trace"]
+__all__ = ["TraceWriter", "load", "read_document", "read_trace", "replacing", "write_document", "write_trace"]

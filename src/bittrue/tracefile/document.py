@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bittrue.errors import TraceError
-from bittrue.trace import Array, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 from .reader import opened, read_trace
 from .writer import replacing

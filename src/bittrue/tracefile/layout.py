@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bittrue.errors import TraceError
-from bittrue.trace import Array, Check, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 __all__ = [
     "MAX_HEADER",

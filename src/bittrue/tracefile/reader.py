@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from bittrue.errors import TraceError
-from bittrue.trace import Key, Trace
+from bittrue.traces import Key, Trace
 
 from .layout import Entry, Source, decode_metadata, lazy_trace, numpy_dtype
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 
 from bittrue.errors import TraceError
-from bittrue.trace import Array, Check, Key, Provenance, Record, Trace
+from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 from .layout import ALIGNMENT, MAX_HEADER, Entry, Source, encode_header, lazy_trace, numpy_dtype, safetensors_dtype
 
@@ -204,9 +204,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def partial_name(path: Path) -> Path:
-    """A name beside ``path`` for the time it is incomplete. Raises TraceError if ``path`` is a folder."""
+    """A name beside ``path`` for the time it is incomplete. Raises TraceError if ``path`` is a folder or a device."""
     if path.is_dir():
         raise TraceError(f"{path} is a folder; give the name of a file in it", path=str(path))
+    if path.exists() and not path.is_file():  # the file that takes its place would put an end to /dev/null
+        raise TraceError(f"{path} is no ordinary file; give the name of one", path=str(path))
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 

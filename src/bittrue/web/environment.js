@@ -28,7 +28,7 @@ const SOFTWARE = new RegExp(
  * @param {Tf} tf
  * @param {Job} job
  * @param {Platform} platform
- * @throws {Failure} backend-unavailable, backend-fallback
+ * @throws {Failure} load (a flag that there is not), backend-unavailable, backend-fallback
  */
 export async function startBackend(tf, job, platform) {
   setFlags(tf, job);
@@ -52,7 +52,7 @@ function setFlags(tf, job) {
   for (const [name, value] of Object.entries(job.flags ?? {})) {
     if (!(name in known)) {
       throw new Failure(
-        "backend-unavailable",
+        "load",
         `TensorFlow.js ${tf.version.tfjs} has no flag ${name} with the ${job.backend} backend: correct its name or leave it out`,
       );
     }

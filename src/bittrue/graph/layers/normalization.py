@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bittrue.ops import Normalize
-from bittrue.trace import Array
+from bittrue.traces import Array
 
 from ..formula import Formula, Number, Value
 from .registry import expands

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import chain, dense, input_layer, model, node
+from keras_graphs import chain, dense, input_layer, model, node
 
-from bittrue.convert.tfjs.layer_config import write_layer
-from bittrue.convert.tfjs.layers_model import write_model
+from bittrue.conversion.tfjs.layer_config import write_layer
+from bittrue.conversion.tfjs.layers_model import write_model
 from bittrue.errors import Unsupported
 from bittrue.graph.model import Call, Graph, TensorRef
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bittrue.convert.tfjs import read_artifact
+from bittrue.conversion.tfjs import read_artifact
 from bittrue.errors import ArtifactError
 
 SHARD = "group1-shard1of1.bin"

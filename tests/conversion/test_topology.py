@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from graphs import dense, input_layer, model, node
+from keras_graphs import dense, input_layer, model, node
 
-from bittrue.convert.tfjs.layers_model import write_model
+from bittrue.conversion.tfjs.layers_model import write_model
 from bittrue.errors import Unsupported
 from bittrue.graph.model import Graph, LayerNode, TensorRef
 

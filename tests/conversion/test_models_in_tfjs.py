@@ -14,7 +14,7 @@ from tests.model import keras_models
 from tests.model import make_legacy_h5 as legacy
 from tests.models.mobilenet import image, mobilenet_v2
 
-from bittrue.convert.tfjs import convert
+from bittrue.conversion.tfjs import convert
 from bittrue.errors import TargetUnavailable
 from bittrue.experiment import Experiment
 from bittrue.graph.model import Graph
@@ -167,7 +167,7 @@ YARDSTICK = 8
 
 def check_beside_keras(model: Any, inputs: Any, folder: Path) -> None:
     from bittrue.graph.truth import evaluate
-    from bittrue.trace import Key
+    from bittrue.traces import Key
 
     graph = open_model(model).graph
     convert(graph, folder)
@@ -210,7 +210,7 @@ def mtcnn_network(name: str, size: int | None) -> Any:
 
 def test_a_cut_shard_does_not_load(tmp_path: Path) -> None:
     """The check of lengths is needed: TensorFlow.js says something else, or nothing."""
-    from bittrue.convert.tfjs import read_artifact
+    from bittrue.conversion.tfjs import read_artifact
     from bittrue.errors import ArtifactError
 
     artifact = convert(open_model(keras_models.sequential()).graph, tmp_path / "out")

@@ -16,7 +16,7 @@ from tests.graph.layer_cases import CASES as SHARED
 from tfjs_cases import CASES as OWN
 from tfjs_cases import MUST_BE_WRITTEN
 
-from bittrue.convert.tfjs import convert
+from bittrue.conversion.tfjs import convert
 from bittrue.errors import Unsupported
 from bittrue.graph.evaluate import layer_bound
 from bittrue.graph.model import LayerNode

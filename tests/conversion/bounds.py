@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bittrue.convert.tfjs.specs import inputs_of, scheduled, without_masks
+from bittrue.conversion.tfjs.specs import inputs_of, scheduled, without_masks
 from bittrue.graph.evaluate import layer_bound
 from bittrue.graph.model import Graph, TensorRef
 from bittrue.ops import Axioms

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import chain, dense, node
+from keras_graphs import chain, dense, node
 
-from bittrue.convert.tfjs import convert, read_artifact
+from bittrue.conversion.tfjs import convert, read_artifact
 from bittrue.errors import Unsupported, UsageError
 
 GRAPH = chain(dense("d", "entry"))
