@@ -43,6 +43,10 @@ def test_it_has_the_fields_of_the_protocol():
     }
 
 
+def test_other_batch_positions_are_tried_where_repeatability_is_asked_for():
+    assert (job(runs=1)["batch"], job(runs=2)["batch"]) == (False, True)
+
+
 def test_layers_are_passed_on_and_unknown_ones_refused_with_the_nearest():
     assert job(layers=["a"])["layers"] == ["a"]
     with pytest.raises(UsageError, match="no layer 'aa' to capture: did you mean 'a'"):

@@ -82,7 +82,7 @@ class Job:
             "weights": True,
             "capture": True,
             "runs": self.runs,
-            "batch": True,
+            "batch": self.runs > 1,  # a second question of repeatability, asked with the first
             "budget": self.budget,
         }
 
