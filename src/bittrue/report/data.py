@@ -144,10 +144,11 @@ class ReportData:
         own = _metrics(outcome.accuracy)
         reference = _metrics(self.reference.accuracy)
         classes: Mapping[str, Any] = self.model.classes if self.model else {}
+        inputs = {pair.key.layer for pair in outcome.comparison.inputs} if outcome.comparison else set()
         return [
             LayerRow(classes.get(pair.key.layer, ""), pair, own.get(pair.key), reference.get(pair.key))
             for pair in outcome.outputs
-            if classes.get(pair.key.layer) != "InputLayer"
+            if classes.get(pair.key.layer) != "InputLayer" and pair.key.layer not in inputs
         ]
 
     @property
@@ -158,6 +159,11 @@ class ReportData:
             if outcome.comparison is not None:
                 found.setdefault(outcome.digest or outcome.target, []).append(outcome)
         return list(found.values())
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether distances from the float64 answer are known."""
+        return self.reference.accuracy is not None
 
     @property
     def published(self) -> TargetOutcome | None:

@@ -106,26 +106,23 @@ def _headline(data: ReportData, console: Console) -> None:
 
 
 def _targets_table(data: ReportData, console: Console) -> None:
+    truth = ("from\nfloat64", "ref. from\nfloat64") if data.has_truth else ()
     table = Table(**_SHAPE)  # type: ignore[arg-type]
     table.add_column("target", overflow="fold")
-    for heading in (
-        "identical\nlayers",
-        "largest\nrelative",
-        "ULP\nmedian",
-        "ULP\nmax",
-        "from\nfloat64",
-        "reference\nfrom float64",
-    ):
+    for heading in ("identical\nlayers", "largest\nrelative", "ULP\nmedian", "ULP\nmax", *truth):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("adapter", no_wrap=True)
     for outcome in data.targets:
-        table.add_row(*_target_row(data, outcome))
+        target, identical, *figures, adapter = _target_row(data, outcome)
+        table.add_row(target, identical, *figures[: 3 + len(truth)], adapter)
     console.print()
     console.print(table)
-    console.print(
-        "[dim]largest relative: of all layers, the largest |difference| over the layer's largest |value|. "
-        "ULP and distances\nfrom the float64 answer (average |difference|) are of the last layer.[/dim]"
-    )
+    if data.groups:
+        distances = " and distances from the float64 answer (average |difference|)" if truth else ""
+        console.print(
+            "[dim]largest relative: of all layers, the largest |difference| over the layer's largest |value|; "
+            f"ULP{distances} are of the last layer.[/dim]"
+        )
 
 
 def _target_row(data: ReportData, outcome: TargetOutcome) -> list[str | Text]:
@@ -135,10 +132,6 @@ def _target_row(data: ReportData, outcome: TargetOutcome) -> list[str | Text]:
     measured = [row.pair.metrics for row in rows if row.pair.metrics is not None]
     last = rows[-1] if rows else None
     metrics = last.pair.metrics if last else None
-    provenance = outcome.provenance
-    adapter = (
-        "" if provenance is None or provenance.adapter is None else "software" if provenance.software else "hardware"
-    )
     return [
         outcome.target,
         _identical(outcome, measured, len(rows)),
@@ -147,8 +140,14 @@ def _target_row(data: ReportData, outcome: TargetOutcome) -> list[str | Text]:
         short(metrics.max_ulp if metrics else None),
         short(_average(last.own_accuracy if last else None)),
         short(_average(last.reference_accuracy if last else None)),
-        adapter,
+        _adapter(outcome.provenance),
     ]
+
+
+def _adapter(provenance: Provenance | None) -> str:
+    if provenance is None or provenance.adapter is None:
+        return ""
+    return "software" if provenance.software else "hardware"
 
 
 def _identical(outcome: TargetOutcome, measured: Sequence[Metrics], layers: int) -> Text:
@@ -166,24 +165,35 @@ def _layers_table(data: ReportData, group: Sequence[TargetOutcome], console: Con
     shown = rows if data.command == "demo" else _telling(rows)
     left_out = f": {len(shown)} of {len(rows)} layers" if len(shown) < len(rows) else ""
     console.print(f"\n[bold]{escape(' = '.join(outcome.target for outcome in group))}[/bold]{left_out}", soft_wrap=True)
+    truth = ("from\nfloat64", "ref. from\nfloat64") if data.has_truth else ()
     table = Table(**_SHAPE)  # type: ignore[arg-type]
-    for heading in ("layer", "largest\n|value|", "different\nvalues", "average\ndifference", "largest\nrelative"):
-        table.add_column(heading, justify="left" if heading == "layer" else "right")
-    for heading in ("ULP\nmedian", "ULP\nmax", "from\nfloat64", "reference\nfrom float64"):
-        table.add_column(heading, justify="right")
+    table.add_column("layer", overflow="fold")
+    for heading in (
+        "largest\n|value|",
+        "differ",
+        "average\ndiff.",
+        "largest\nrelative",
+        "ULP\nmedian",
+        "ULP\nmax",
+        *truth,
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in shown:
-        table.add_row(*_layer_row(row))
+        table.add_row(*_layer_row(row)[: 7 + len(truth)])
     console.print(table)
+    for row in shown:
+        if row.pair.problem:
+            console.print(f"{escape(row.label)}: {escape(row.pair.problem)}", soft_wrap=True)
 
 
 def _layer_row(row: LayerRow) -> list[str]:
     metrics = row.pair.metrics
     if metrics is None:
-        return [row.label, *["-"] * 7, row.pair.problem or ""]
+        return [row.label, *["-"] * 8]
     return [
         row.label,
         short(metrics.scale),
-        "identical" if metrics.identical else f"{metrics.different_bits} of {metrics.size}",
+        "none" if metrics.identical else f"{metrics.different_bits} of {metrics.size}",
         short(metrics.average_difference),
         short(_relative(metrics), 2),
         short(metrics.median_ulp),
