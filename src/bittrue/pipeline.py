@@ -5,7 +5,9 @@ Each function here is an everyday command; the command line and the pytest plugi
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -70,7 +72,7 @@ def check(
     inputs: str | Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
     *,
-    reference: str = REFERENCE,
+    against: str = REFERENCE,
     batch: int = 1,
     preprocessing: str | None = None,
     run: Run | None = None,
@@ -85,7 +87,7 @@ def check(
     from bittrue.model import open_model
 
     run = run or Run()
-    wanted, python = _targets(targets, run), Target.parse(reference)
+    wanted, python = _targets(targets, run), Target.parse(against)
     opened = open_model(model, trust=run.trust)
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, opened.graph, batch=batch, preprocessing=prepared)
@@ -126,7 +128,7 @@ def demo(
 
 
 def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
-    from bittrue.model.framework import import_keras, quiet
+    from bittrue.model.framework import import_keras
 
     import_keras()
     live = experiment.build()
@@ -134,14 +136,25 @@ def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name in ("keras_model.h5", "keras_model.keras"):
-            with quiet():  # Keras advises against HDF5, which the document uses
-                live.save(out / name)
+            _save_whole(live, out / name)
             say(f"Saved {out / name}")
-    except OSError as error:
-        raise UsageError(
-            f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out"
-        ) from error
+    except (OSError, RuntimeError) as error:  # the second is how HDF5 says that the disk is full
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"the demo cannot write to {out}: {reason}; give another folder with --out") from error
     return live
+
+
+def _save_whole(model: Any, path: Path) -> None:
+    """Save a Keras model under a name that no half-written file ever has."""
+    from bittrue.model.framework import quiet
+
+    partial = path.with_name(f".{secrets.token_hex(4)}-{path.name}")  # Keras tells formats by their ending
+    try:
+        with quiet():  # Keras advises against HDF5, which the document uses
+            model.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def convert(model: Any, out: Path, *, tfjs: str | None = None, trust: bool = False) -> Artifact:

@@ -143,7 +143,7 @@ def demo(**options: Any) -> int:
 @_batch
 @_in
 @click.option(
-    "--reference", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with."
+    "--against", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with."
 )
 @_tfjs
 @_running
@@ -163,7 +163,7 @@ def check(**options: Any) -> int:
             options["model"],
             options["inputs"],
             options["targets"],
-            reference=options["reference"],
+            against=options["against"],
             batch=options["batch"],
             preprocessing=options["preprocessing"],
             run=_run(options, progress),

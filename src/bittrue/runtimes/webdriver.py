@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import http.client
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -34,6 +36,7 @@ _START = 20.0  # seconds for a driver program to listen
 _COMMAND = 60  # seconds for one WebDriver command, starting a browser included
 _QUEUE = 300  # seconds for a remote grid to find a free browser
 _QUIT = 10.0  # seconds for a remote browser to end
+_ROOM = 64 * 2**20  # bytes that a browser's profile may take
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -196,10 +199,18 @@ def _connect(address: str, options: ArgOptions, engine: str, *, direct: bool, ti
     try:
         return Remote(command_executor=address, options=options, client_config=config)
     except _driver_errors() as error:
-        advice = "check that browser and driver have the same version" if direct else f"check that {address} answers"
+        advice = _crowded() or "check that browser and driver have the same version"
+        advice = advice if direct else f"check that {address} answers"
         raise TargetUnavailable(
             f"WebDriver at {address} opened no {engine}: {_sentence(error)}; {advice}", target=engine, remedy=advice
         ) from error
+
+
+def _crowded() -> str | None:
+    """What to do where a browser finds no room for its profile, which it does not say."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    return None if free > _ROOM else f"free space in {folder}, where only {free >> 20} MiB are left"
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
@@ -212,7 +223,8 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 def _sentence(error: Exception) -> str:
     """The first line of what a driver says; the rest is its own stack."""
     text = getattr(error, "msg", None) or str(error) or type(error).__name__
-    return str(text).strip().splitlines()[0].rstrip(".:; ")[:300]
+    first = str(text).strip().splitlines()[0].partition("; For documentation on this error")[0]
+    return first.rstrip(".:; ")[:300]
 
 
 def _quit(driver: WebDriver) -> None:
