@@ -131,6 +131,7 @@ def face(network: Network, saved: str | Path) -> Face:
     import tensorflow as tf
     from mtcnn.utils.landmarks import adjust_landmarks
 
+    assert network.boxes is not None, "only a network that is fed patches says where a face is"
     trace = read_trace(saved)
     scores = trace[Key("output", "fc6-3")].load()[:, 1]
     best = int(np.argmax(scores))
@@ -160,9 +161,9 @@ def show(network: Network, data: ReportData, out: Path, console: Console) -> Non
 def _row(network: Network, data: ReportData, outcome: TargetOutcome) -> list[str]:
     if outcome.comparison is None or outcome.provenance is None:
         return [outcome.target, outcome.status, "", "", "", ""]
-    rows = [row for row in data.rows(outcome) if row.pair.metrics is not None]
-    metrics = [row.pair.metrics for row in rows]
-    last = [row.pair.metrics for row in rows if row.key.layer in network.model.output_names]
+    found = {row.key.layer: row.pair.metrics for row in data.rows(outcome) if row.pair.metrics is not None}
+    metrics = list(found.values())
+    last = [found[name] for name in network.model.output_names if name in found]
     size, different = sum(m.size for m in metrics), sum(m.different_bits for m in metrics)
     software = ", software adapter" if outcome.provenance.software else ""
     return [

@@ -5,9 +5,11 @@ Each function here is an everyday command; the command line and the pytest plugi
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +33,8 @@ __all__ = ["CONTROL", "REFERENCE", "Run", "check", "compare", "convert", "demo",
 
 REFERENCE = "keras:tensorflow"
 """What everything is compared with unless another target is named."""
+
+_HDF5_LAYER = 16 * 2**10  # bytes that HDF5 takes for a layer besides its weights, and more than that
 
 CONTROL = "keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 """A second Python configuration: Python does not agree with itself either."""
@@ -135,13 +139,22 @@ def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
     experiment.summary(live, say)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _check_room(live, out)
         for name in ("keras_model.h5", "keras_model.keras"):
             _save_whole(live, out / name)
             say(f"Saved {out / name}")
-    except (OSError, RuntimeError) as error:  # the second is how HDF5 says that the disk is full
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"the demo cannot write to {out}: {reason}; give another folder with --out") from error
+    except OSError as error:
+        raise UsageError(
+            f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out"
+        ) from error
     return live
+
+
+def _check_room(model: Any, folder: Path) -> None:
+    """Raise OSError where the model would fill the disk, on which HDF5 brings the whole process down."""
+    needed = 4 * model.count_params() + _HDF5_LAYER * (len(model.layers) + 4)
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _save_whole(model: Any, path: Path) -> None:

@@ -74,11 +74,13 @@ def _format_of(path: Path) -> Format:
     """Told by content, not by name; a name that promises something else than the content is an error of its own."""
     if path.is_dir():
         raise ModelError(f"{path} is a folder; give the model's file ({_ENDINGS})", path=str(path))
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ModelError(f"{path} is no ordinary file; give the model's file ({_ENDINGS})", path=str(path))
     try:
         with path.open("rb") as file:
             magic = file.read(len(_HDF5_MAGIC))
     except FileNotFoundError:
-        raise ModelError(f"{path} does not exist", path=str(path)) from None
+        raise ModelError(f"{path} does not exist; give the model's file ({_ENDINGS})", path=str(path)) from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}", path=str(path)) from error
     if magic == _HDF5_MAGIC:

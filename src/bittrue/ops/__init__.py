@@ -1,7 +1,9 @@
 """The primitive ops: attributes, shapes and dtypes, meaning in float64, and what rounding may do. Nothing else."""
 
+from .argmax import ArgMax
 from .base import Allowance, Axioms, Op, Shape, TensorSpec
 from .binary import Binary
+from .broadcast import Broadcast
 from .cast import Cast
 from .compare import Compare
 from .concat import Concat
@@ -9,13 +11,17 @@ from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .einsum import Einsum
 from .gather import Gather
+from .logical import Logical
 from .matmul import MatMul
 from .normalize import Normalize
 from .pad import Pad
 from .pool import Pool
+from .position import Position
 from .reduce import Reduce
 from .repeat import Repeat
 from .reshape import Reshape
+from .resize import Resize
+from .scan import Scan, ScanStep
 from .select import Select
 from .slice import Slice
 from .softmax import Softmax
@@ -24,8 +30,10 @@ from .unary import Unary
 
 __all__ = [
     "Allowance",
+    "ArgMax",
     "Axioms",
     "Binary",
+    "Broadcast",
     "Cast",
     "Compare",
     "Concat",
@@ -33,14 +41,19 @@ __all__ = [
     "ConvTranspose",
     "Einsum",
     "Gather",
+    "Logical",
     "MatMul",
     "Normalize",
     "Op",
     "Pad",
     "Pool",
+    "Position",
     "Reduce",
     "Repeat",
     "Reshape",
+    "Resize",
+    "Scan",
+    "ScanStep",
     "Select",
     "Shape",
     "Slice",

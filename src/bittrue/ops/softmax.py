@@ -52,11 +52,17 @@ class Softmax(Op):
         return np.asarray(carried + size * grown + (2 * terms + 2) * axioms.smallest_normal)
 
     def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        # No logit moves by more than its error, so no quotient by more than a factor exp(±(dᵢ + max d)).
+        # No logit moves by more than its error d, so the numerator by no more than a factor exp(±d) and the sum by
+        # no more than the mean of those factors, weighted by the quotients: what weighs nothing moves nothing.
         (error,) = errors
-        moved = error + error.max(axis=self.axis, keepdims=True, initial=0.0)
-        grown = np.minimum(exact * np.expm1(moved), 1.0)
-        return np.asarray(grown + np.where(moved > 0, 2.0**-50 * exact, 0.0))
+        if not error.any():
+            return np.zeros(exact.shape)
+        less = -np.sum(np.where(exact > 0, exact * np.expm1(-error), 0.0), axis=self.axis, keepdims=True)
+        more = np.sum(np.where(exact > 0, exact * np.expm1(error), 0.0), axis=self.axis, keepdims=True)
+        up = np.where(less < 1, (np.expm1(error) + less) / (1 - less), np.inf)
+        down = (more - np.expm1(-error)) / (1 + more)
+        grown = np.where(exact > 0, exact * np.maximum(up, np.where(np.isfinite(more), down, 1.0)), 0.0)
+        return np.asarray(np.minimum(grown, 1.0) + 2.0**-50 * exact)
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Softmax bounds both parts at once")

@@ -39,7 +39,7 @@ def convert(graph: Graph, out: Path, *, version: str = "4.22.0") -> Artifact:
         _write_files(model, temporary, version)
         _replace(temporary, out)
     except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"{out} cannot be written: {error.strerror or error}; name another folder") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return read_artifact(out)

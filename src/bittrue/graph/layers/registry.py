@@ -51,7 +51,8 @@ def expand(layer: LayerNode, specs: Sequence[TensorSpec] | None = None, call: in
     expander = _EXPANDERS.get(layer.class_name) if _is_layer(layer) else None
     if expander is None or layer.subgraph is not None:
         raise Unsupported(
-            f"layer {layer.name!r} of class {layer.module}.{layer.class_name} has no expansion into ops",
+            f"layer {layer.name!r} of class {layer.module}.{layer.class_name} has no expansion into ops; "
+            "replace it by layers that are known here",
             layer=layer.name,
         )
     made = layer.calls[call] if layer.calls else Call(())
