@@ -32,6 +32,14 @@ test("Node's frames begin with the length of the rest", () => {
   assert.equal(decodeFrame(frame.subarray(4)).payload.length, 5);
 });
 
+test("a frame made in scratch memory has the bytes of one made anew, also after a longer one", () => {
+  const scratch = new Uint8Array(256).fill(255);
+  for (const size of [200, 3]) {
+    const [header, payload] = [{ type: "x", size }, new Uint8Array(size).fill(size)];
+    assert.deepEqual(encodeFrame(header, payload, { scratch }), encodeFrame(header, payload));
+  }
+});
+
 for (const value of [NaN, Infinity, -Infinity, -0]) {
   test(`a header with ${Object.is(value, -0) ? "-0" : value} is not sent`, () => {
     assert.throws(() => encodeFrame({ type: "x", deep: [{ value }] }), refused);

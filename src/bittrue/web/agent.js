@@ -4,7 +4,7 @@ import { Failure } from "./failure.js";
 import { Session } from "./session.js";
 import { sha256 } from "./sha256.js";
 import { View } from "./view.js";
-import { HIGH_WATER, encodeFrame } from "./wire.js";
+import { HIGH_WATER, MAX_PAYLOAD, encodeFrame } from "./wire.js";
 
 /** @typedef {import("./types.js").Header} Header */
 
@@ -93,6 +93,7 @@ const address = new URL("socket", location.href);
 address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 const socket = new WebSocket(address);
 socket.binaryType = "arraybuffer";
+const scratch = new Uint8Array(MAX_PAYLOAD + 2 ** 16); // one frame after another is made here, so none becomes garbage
 let turned = performance.now();
 let leaving = false;
 
@@ -100,7 +101,7 @@ let leaving = false;
 async function emit(header, payload) {
   view.note(header, payload?.length ?? 0);
   if (socket.readyState !== WebSocket.OPEN) throw new Error("the connection to Bittrue is lost");
-  socket.send(encodeFrame(header, payload));
+  socket.send(encodeFrame(header, payload, { scratch })); // the socket copies the bytes before it returns
   while (socket.bufferedAmount > HIGH_WATER && socket.readyState === WebSocket.OPEN) await pause();
   if (performance.now() - turned > TURN) {
     await breathe();
