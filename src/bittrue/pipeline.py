@@ -170,13 +170,21 @@ def _save_whole(model: Any, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def convert(model: Any, out: Path, *, tfjs: str | None = None, trust: bool = False) -> Artifact:
-    """Write ``model`` as a TensorFlow.js layers-model into the folder ``out``; refuses what cannot be faithful."""
+def convert(
+    model: Any, out: Path, *, tfjs: str | None = None, quantize: Sequence[str] = (), trust: bool = False
+) -> Artifact:
+    """Write ``model`` as a TensorFlow.js layers-model into the folder ``out``; refuses what cannot be faithful.
+
+    ``quantize``: ``float16``, ``uint16`` or ``uint8``, each with ``:PATTERN`` of weight names where it is not for all;
+    of several that fit a weight, the last.
+    """
     from bittrue.conversion.tfjs import convert as write
+    from bittrue.conversion.tfjs import parse_quantize
     from bittrue.model import open_model
     from bittrue.runtimes.tfjs import BUNDLED
 
-    return write(open_model(model, trust=trust).graph, Path(out), version=tfjs or BUNDLED)
+    rules = [parse_quantize(text) for text in quantize]
+    return write(open_model(model, trust=trust).graph, Path(out), version=tfjs or BUNDLED, quantize=rules)
 
 
 def trace(

@@ -13,7 +13,10 @@ from typing import Any
 
 from bittrue.errors import ModelError
 
-__all__ = ["import_keras", "quiet"]
+__all__ = ["deep_recursion", "import_keras", "quiet"]
+
+_DEPTH = 50_000
+"""Python calls that may be nested: Keras walks a graph with about ten of them for each layer of its depth."""
 
 
 def import_keras() -> Any:
@@ -32,6 +35,17 @@ def import_keras() -> Any:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise ModelError(f"Keras with its backend {backend} cannot be imported: {error}") from error
     return keras
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Room for models of thousands of layers in a row, which Keras cannot open within Python's usual limit."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @contextmanager

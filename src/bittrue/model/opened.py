@@ -11,6 +11,8 @@ from typing import Any, Literal
 from bittrue.errors import ModelError
 from bittrue.graph.model import Graph
 
+from .framework import deep_recursion
+
 __all__ = ["Format", "OpenedModel", "open_model"]
 
 Format = Literal["keras", "keras-h5", "live"]
@@ -34,6 +36,7 @@ class OpenedModel:
         return self._live
 
 
+@deep_recursion()
 def open_model(source: Any, *, trust: bool = False) -> OpenedModel:
     """Open a ``.keras`` or whole-model ``.h5`` file, or take a live Keras model.
 

@@ -96,12 +96,14 @@ class KerasRuntime:
 
     def _here(self, inputs: Inputs, options: TraceOptions, recorder: Recorder) -> tuple[Provenance, tuple[Check, ...]]:
         from bittrue.model import open_model
+        from bittrue.model.framework import deep_recursion
 
         from .keras_session import KerasSession
 
         recorder.phase("loading")
         model = self._live if self._live is not None else open_model(self._path, trust=self._trust).keras()
-        return KerasSession(str(self.target), model, self._graph, inputs, options, recorder).run()
+        with deep_recursion():
+            return KerasSession(str(self.target), model, self._graph, inputs, options, recorder).run()
 
     def _elsewhere(
         self, inputs: Inputs, options: TraceOptions, recorder: Recorder

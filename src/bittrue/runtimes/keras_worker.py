@@ -74,6 +74,7 @@ def main() -> int:
 
 def _run(request: dict[str, Any], sink: PipeSink) -> None:
     from bittrue.model import open_model
+    from bittrue.model.framework import deep_recursion
     from bittrue.tracefile import read_trace
 
     from .keras_session import KerasSession
@@ -83,7 +84,8 @@ def _run(request: dict[str, Any], sink: PipeSink) -> None:
     inputs = {record.key.layer: record.load() for record in read_trace(request["inputs"])}
     options = TraceOptions(layers=request["layers"], runs=request["runs"], budget=request["budget"])
     session = KerasSession(request["target"], opened.keras(), opened.graph, inputs, options, sink)
-    provenance, checks = session.run()
+    with deep_recursion():
+        provenance, checks = session.run()
     sink.say(
         {
             "type": "done",
