@@ -85,7 +85,7 @@ def compare_vals(key: str, a: Any, b: Any) -> None:
 
 def bittrue(folder: Path) -> dict[str, Any]:
     """The same with Bittrue: every figure of every layer, its checks of the run included."""
-    from bittrue.comparison import compare
+    from bittrue.comparison import compare, kernel_status
     from bittrue.conversion.tfjs import convert
     from bittrue.model import open_model
     from bittrue.runtimes.base import TraceOptions
@@ -96,6 +96,7 @@ def bittrue(folder: Path) -> dict[str, Any]:
     graph = open_model(folder / "model.keras").graph
     reference = read_trace(folder / "reference.safetensors")
     inputs = {graph.inputs[0].name: np.load(folder / "input.npy")}
+    kernel_status()  # loaded by now in `bittrue check`, which compares the reference with the float64 answer first
     gc.collect()
     with tempfile.TemporaryDirectory(dir=folder) as fresh, Host() as host, MemoryWatch() as watch:
         artifact = convert(graph, Path(fresh) / "artifact")
