@@ -144,9 +144,9 @@ class ReportData:
         own = _metrics(outcome.accuracy)
         reference = _metrics(self.reference.accuracy)
         classes: Mapping[str, Any] = self.model.classes if self.model else {}
-        inputs = {pair.key.layer for pair in outcome.comparison.inputs} if outcome.comparison else set()
+        inputs = _inputs(outcome.comparison) if outcome.comparison else set()
         return [
-            LayerRow(classes.get(pair.key.layer, ""), pair, own.get(pair.key), reference.get(pair.key))
+            LayerRow(classes.get(pair.key.layer, ""), pair, own.get(pair.candidate.key), reference.get(pair.key))
             for pair in outcome.outputs
             if classes.get(pair.key.layer) != "InputLayer" and pair.key.layer not in inputs
         ]
@@ -178,6 +178,12 @@ class ReportData:
         """Targets that did not deliver what was asked of them."""
         failed = ("failed", "absent") if self.asked else ("failed",)
         return [outcome for outcome in self.targets if outcome.status in failed]
+
+
+def _inputs(comparison: Comparison) -> set[str]:
+    """The names of inputs that either side has a record of."""
+    keys = [*(pair.key for pair in comparison.pairs), *comparison.unmatched_reference, *comparison.unmatched_candidate]
+    return {key.layer for key in keys if key.kind == "input"}
 
 
 def _metrics(comparison: Comparison | None) -> dict[Key, Metrics]:

@@ -138,6 +138,8 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "dtype": str(pair.candidate.dtype),
     }
     facts["problem"] = pair.problem
+    if pair.candidate.key != pair.key:
+        facts["aligned_with"] = str(pair.candidate.key)
     return facts | (_metrics(pair.metrics) if pair.metrics else {})
 
 

@@ -83,6 +83,8 @@ def answered(provenance: Provenance | None) -> str:
         onednn = provenance.details.get("onednn")
         switch = "" if onednn is None else f", oneDNN {'on' if onednn else 'off'}"
         return f"Keras {provenance.details.get('keras', '?')} on {provenance.backend} {provenance.version}{switch}"
+    if provenance.runtime == "document":
+        return "JSON as the document's script writes it"
     words = f"{provenance.runtime} {provenance.version}"
     software = "software adapter: " if provenance.software else ""
     return words + (f", {software}{provenance.adapter}" if provenance.adapter else "")
