@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bittrue.comparison import Metrics, document_lines
-from bittrue.traces import Check, Provenance
+from bittrue.traces import Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
 
@@ -226,8 +226,7 @@ def _remarks(data: ReportData, console: Console) -> None:
     lines += _weights(data)
     for outcome in data.targets:
         lines += [f"{outcome.target}: {text}" for text in _unmatched(outcome)]
-        lines += [f"{outcome.target}: {text}" for text in _checks(outcome.checks)]
-    lines += [f"{data.reference.provenance.target}: {text}" for text in _checks(data.reference.checks)]
+    lines += _checks(data)
     lines += [f"no float64 answer for {layer}: {reason}" for layer, reason in data.reference.no_truth.items()]
     lines += _software(data)
     lines += data.notes
@@ -267,5 +266,13 @@ def _unmatched(outcome: TargetOutcome) -> Iterable[str]:
             yield f"only the {side} has {len(keys)} tensors: {names}{' …' if len(keys) > 5 else ''}"
 
 
-def _checks(checks: tuple[Check, ...]) -> Iterable[str]:
-    return (f"{check.name}: {check.detail}" for check in checks if check.passed is False)
+def _checks(data: ReportData) -> Iterable[str]:
+    """What failed, and what was asked for (repeated runs) however it went; the same sentence once for all it holds for."""
+    runs = [(data.reference.provenance.target, data.reference.checks)]
+    runs += [(outcome.target, outcome.checks) for outcome in data.targets]
+    found: dict[str, list[str]] = {}
+    for target, checks in runs:
+        for check in checks:
+            if check.passed is False or check.name in ("runs", "batch"):
+                found.setdefault(f"{check.name}: {check.detail}", []).append(target)
+    return (f"{', '.join(targets)}: {text}" for text, targets in found.items())
