@@ -267,7 +267,7 @@ def _unmatched(outcome: TargetOutcome) -> Iterable[str]:
 
 
 def _checks(data: ReportData) -> Iterable[str]:
-    """What failed, and what was asked for (repeated runs) however it went; the same sentence once for all it holds for."""
+    """What failed, and what was asked for (repeated runs) however it went; a sentence once for all it holds for."""
     runs = [(data.reference.provenance.target, data.reference.checks)]
     runs += [(outcome.target, outcome.checks) for outcome in data.targets]
     found: dict[str, list[str]] = {}
