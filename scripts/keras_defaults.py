@@ -22,12 +22,22 @@ def defaults() -> dict[str, Any]:
 
     classes = {kind.__name__: kind for kind in vars(keras.layers).values() if inspect.isclass(kind)}
     known = {name: kind for name, kind in classes.items() if getattr(keras.layers, name, None) is kind}
-    return {"keras": keras.__version__, "layers": {name: _of(kind) for name, kind in sorted(known.items())}}
+    public = set(known.values())
+    return {"keras": keras.__version__, "layers": {name: _of(kind, public) for name, kind in sorted(known.items())}}
 
 
-def _of(kind: Any) -> dict[str, Any]:
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    return {entry.name: entry.default for entry in parameters if entry.default is not inspect.Parameter.empty}
+def _of(kind: Any, public: set[Any]) -> dict[str, Any]:
+    """The class's own defaults, and those of its public bases, to which it hands on what it does not name."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if "__init__" in vars(base) and base in public:
+            for entry in inspect.signature(base.__init__).parameters.values():
+                found[entry.name] = entry.default
+    return {name: default for name, default in found.items() if _is_json(default)}
+
+
+def _is_json(default: Any) -> bool:
+    return default is None or isinstance(default, bool | int | float | str | list | tuple)
 
 
 def text() -> str:

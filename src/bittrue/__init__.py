@@ -15,10 +15,12 @@ _WHERE = {
     "Run": "bittrue.pipeline",
     "Target": "bittrue.runtimes.target",
     "check": "bittrue.pipeline",
+    "check_models": "bittrue.pipeline",
     "compare": "bittrue.pipeline",
     "convert": "bittrue.pipeline",
     "demo": "bittrue.pipeline",
     "doctor": "bittrue.pipeline",
+    "lint": "bittrue.pipeline",
     "load_trace": "bittrue.tracefile",
     "trace": "bittrue.pipeline",
 }
@@ -29,17 +31,19 @@ __all__ = [
     "Target",
     "__version__",
     "check",
+    "check_models",
     "compare",
     "convert",
     "demo",
     "doctor",
+    "lint",
     "load_trace",
     "trace",
 ]
 
 if TYPE_CHECKING:
     from bittrue.errors import BittrueError
-    from bittrue.pipeline import Run, check, compare, convert, demo, doctor, trace
+    from bittrue.pipeline import Run, check, check_models, compare, convert, demo, doctor, lint, trace
     from bittrue.runtimes.target import Target
     from bittrue.tracefile import load as load_trace
 

@@ -7,29 +7,41 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetFailure, UsageError
-from bittrue.runtimes.base import DEFAULT_BUDGET, Inputs, NullProgress, Progress, Runtime, TraceOptions
+from bittrue.errors import TargetError, TargetUnavailable, UsageError
 from bittrue.runtimes.target import Target, parse_targets
 
+from .pairing import alignment_notes, fed_to
+from .running import Candidate, Run, file_name
+from .running import Session as _Session
+
 if TYPE_CHECKING:
-    from bittrue.conversion.tfjs import Artifact
-    from bittrue.graph.model import Graph
-    from bittrue.model import OpenedModel
-    from bittrue.report.data import ReportData, TargetOutcome
+    from bittrue.conversion.tfjs import Artifact, Form
+    from bittrue.conversion.tfjs.lint import Lint
+    from bittrue.report.data import ReportData
     from bittrue.runtimes.doctor import Findings
     from bittrue.traces import Trace
 
-__all__ = ["CONTROL", "REFERENCE", "Run", "check", "compare", "convert", "demo", "doctor", "trace"]
+__all__ = [
+    "CONTROL",
+    "REFERENCE",
+    "Run",
+    "check",
+    "check_models",
+    "compare",
+    "convert",
+    "demo",
+    "doctor",
+    "file_name",
+    "lint",
+    "trace",
+]
 
 REFERENCE = "keras:tensorflow"
 """What everything is compared with unless another target is named."""
@@ -38,37 +50,6 @@ _HDF5_LAYER = 16 * 2**10  # bytes that HDF5 takes for a layer besides its weight
 
 CONTROL = "keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 """A second Python configuration: Python does not agree with itself either."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """How to run, the same for every command that runs a model.
-
-    ``runs``, ``budget`` (bytes) and ``timeout`` (seconds) as in `TraceOptions`. ``tfjs`` is the TensorFlow.js
-    version for targets that name none, None for the bundled one. ``save`` keeps traces and converted models in
-    a folder. ``webdriver`` is the address of a remote WebDriver, ``port`` the port to listen on (0: any free one).
-    ``trust`` lets a model execute code that it brings along.
-    """
-
-    runs: int = 1
-    budget: int = DEFAULT_BUDGET
-    timeout: float = 120.0
-    tfjs: str | None = None
-    save: Path | None = None
-    webdriver: str | None = None
-    port: int = 0
-    trust: bool = False
-    progress: Progress = field(default_factory=NullProgress)
-
-    def options(self, target: Target | str) -> TraceOptions:
-        """How to trace one target; its records go to a file of its own where ``save`` is set."""
-        path = str(self.save / f"{file_name(str(target))}.safetensors") if self.save else None
-        return TraceOptions(runs=self.runs, budget=self.budget, timeout=self.timeout, save=path)
-
-
-def file_name(target: str) -> str:
-    """A target as a file name that every system accepts: ``chrome-webgl``."""
-    return re.sub(r"[^A-Za-z0-9_.@=-]+", "-", target)
 
 
 def check(
@@ -98,6 +79,40 @@ def check(
     with _Session(opened, run) as session:
         data = session.report("check", tensors, describe_inputs(inputs), python, wanted)
     return replace(data, asked=bool(targets))
+
+
+def check_models(
+    reference: Any,
+    candidate: Any,
+    inputs: str | Mapping[str, Any] | None = None,
+    targets: Sequence[str] = (),
+    *,
+    against: str = REFERENCE,
+    batch: int = 1,
+    preprocessing: str | None = None,
+    run: Run | None = None,
+) -> ReportData:
+    """Run two models that exist already on the same inputs, and compare them layer by layer.
+
+    Each is what `check` takes. ``reference`` runs on ``against``, ``candidate`` on every target, a TensorFlow.js
+    model as it is; with no targets both run on ``against``, so that nothing but the models differs. ``inputs`` go by
+    the reference's names, and to the candidate by name or else by order and shape. Layers are aligned as
+    `bittrue.comparison.align_models` does, and how is in the notes.
+    """
+    from bittrue.inputs import describe_inputs, load_inputs, parse_preprocessing
+    from bittrue.model import open_model
+
+    run = run or Run()
+    python = Target.parse(against).at(run.tfjs)
+    wanted = _targets(targets, run) if targets else [python]
+    left, right = open_model(reference, trust=run.trust), open_model(candidate, trust=run.trust)
+    prepared = parse_preprocessing(preprocessing) if preprocessing else None
+    tensors = load_inputs(inputs, left.graph, batch=batch, preprocessing=prepared)
+    fed = load_inputs(fed_to(right.graph, tensors), right.graph)
+    beside = run.save / "candidate" if run.save else None
+    with _Session(left, run) as session, _Session(right, run, artifacts=beside) as other:
+        data = session.report("check", tensors, describe_inputs(inputs), python, wanted, Candidate(other, fed))
+    return replace(data, notes=(*data.notes, *alignment_notes(data, str(left.path), str(right.path))))
 
 
 def demo(
@@ -171,10 +186,18 @@ def _save_whole(model: Any, path: Path) -> None:
 
 
 def convert(
-    model: Any, out: Path, *, tfjs: str | None = None, quantize: Sequence[str] = (), trust: bool = False
+    model: Any,
+    out: Path,
+    *,
+    tfjs: str | None = None,
+    form: Form = "auto",
+    quantize: Sequence[str] = (),
+    trust: bool = False,
 ) -> Artifact:
-    """Write ``model`` as a TensorFlow.js layers-model into the folder ``out``; refuses what cannot be faithful.
+    """Write ``model`` for TensorFlow.js into the folder ``out``; refuses what cannot be faithful.
 
+    ``form``: ``layers-model`` or ``graph-model``; ``auto`` is the first where every layer can be expressed in it, and
+    the artifact's ``reason`` says which layer decided otherwise.
     ``quantize``: ``float16``, ``uint16`` or ``uint8``, each with ``:PATTERN`` of weight names where it is not for all;
     of several that fit a weight, the last.
     """
@@ -184,7 +207,17 @@ def convert(
     from bittrue.runtimes.tfjs import BUNDLED
 
     rules = [parse_quantize(text) for text in quantize]
-    return write(open_model(model, trust=trust).graph, Path(out), version=tfjs or BUNDLED, quantize=rules)
+    graph = open_model(model, trust=trust).graph
+    return write(graph, Path(out), version=tfjs or BUNDLED, form=form, quantize=rules)
+
+
+def lint(model: Any, *, tfjs: str | None = None, trust: bool = False) -> Lint:
+    """What TensorFlow.js would reject or silently compute differently, and what `convert` does about it."""
+    from bittrue.conversion.tfjs.lint import lint as examine_model
+    from bittrue.model import open_model
+    from bittrue.runtimes.tfjs import BUNDLED
+
+    return examine_model(open_model(model, trust=trust).graph, version=tfjs or BUNDLED)
 
 
 def trace(
@@ -238,163 +271,16 @@ def doctor() -> Findings:
 
 
 def _targets(specs: Sequence[str], run: Run, *, control: bool = False) -> list[Target]:
-    """The targets asked for, or all that are found here."""
+    """The targets asked for, or all that are found here. Never none: comparing nothing would pass for success."""
     if specs:
-        return parse_targets(list(specs), run.tfjs)
+        named = parse_targets(list(specs), run.tfjs)
+        if not named:
+            raise TargetError("no target is named; name one such as chrome:webgl, or none for all", spec=specs[0])
+        return named
     from bittrue.runtimes.discovery import default_targets
 
     found = [target.at(run.tfjs) for target in default_targets(webdriver=run.webdriver is not None)]
+    if not found:
+        remedy = "install one ('bittrue doctor' says how), or name a target with --in"
+        raise TargetUnavailable(f"no browser and no Node is found on this machine: {remedy}", remedy=remedy)
     return [*found, Target.parse(CONTROL)] if control else found
-
-
-class _Session:
-    """One model on many targets: what is started, converted or evaluated once is shared, and ended at the end."""
-
-    def __init__(
-        self, opened: OpenedModel, run: Run, *, artifacts: Path | None = None, published: bool = False
-    ) -> None:
-        self.opened = opened
-        self.run = run
-        self.published = published
-        self._artifacts = artifacts
-        self._written: dict[str, Artifact] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _Session:
-        if self.run.save:
-            _make_folder(self.run.save)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.close()
-
-    @property
-    def graph(self) -> Graph:
-        return self.opened.graph
-
-    def artifact(self, version: str | None) -> Artifact:
-        """The model converted for a version of TensorFlow.js, written once."""
-        from bittrue.conversion.tfjs import convert as write
-        from bittrue.runtimes.tfjs import BUNDLED
-
-        version = version or BUNDLED
-        if version not in self._written:
-            self._written[version] = write(self.graph, self._folder(version), version=version)
-        return self._written[version]
-
-    def _folder(self, version: str) -> Path:
-        from bittrue.runtimes.tfjs import BUNDLED
-
-        name = "keras_converted" if version == BUNDLED else f"keras_converted-{version}"
-        keep = self._artifacts or self.run.save
-        if keep is None:
-            keep = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bittrue-")))
-        return keep / name
-
-    def _host(self) -> Any:
-        from bittrue.runtimes.host import Host
-
-        if not hasattr(self, "_running"):
-            host = Host(port=self.run.port, webdriver=self.run.webdriver, progress=self.run.progress)
-            self._running = self._stack.enter_context(host)
-        return self._running
-
-    def runtime(self, target: Target) -> Runtime:
-        """What runs the model on ``target``."""
-        if target.is_keras:
-            from bittrue.runtimes.keras import KerasRuntime
-
-            live, run = self.opened.keras(), self.run
-            return KerasRuntime(target, self.opened.path, self.graph, live=live, progress=run.progress, trust=run.trust)
-        return self._host().runtime(target, self.artifact(target.version), self.graph)  # type: ignore[no-any-return]
-
-    def trace(self, target: Target, inputs: Inputs, options: TraceOptions) -> Trace:
-        try:
-            with self.runtime(target) as runtime:
-                return runtime.trace(inputs, options)
-        finally:
-            self.run.progress.done(str(target))
-
-    def report(
-        self, command: str, inputs: Inputs, description: str, reference: Target, targets: Sequence[Target]
-    ) -> ReportData:
-        """Trace the reference and every target, compare each with the reference and with the float64 answer."""
-        from bittrue.comparison import accuracy as from_truth
-        from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
-
-        for version in dict.fromkeys(target.version for target in targets if not target.is_keras):
-            self.artifact(version)  # a model that cannot be converted is refused before anything runs
-        base = self.trace(reference, inputs, self._reference_options(reference))
-        truth = self._truth(inputs)
-        accuracy = from_truth(truth, base) if truth is not None else None
-        no_truth = truth.provenance.details.get("no_truth", {}) if truth is not None else {}
-        outcomes = tuple(self._outcome(target, inputs, base, truth) for target in targets)
-        facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
-        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest())
-        return ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
-
-    def _reference_options(self, reference: Target) -> TraceOptions:
-        options = self.run.options(reference)
-        return replace(options, save=str(self.run.save / "reference.safetensors")) if self.run.save else options
-
-    def _truth(self, inputs: Inputs) -> Trace | None:
-        from bittrue.graph.truth import evaluate
-
-        self.run.progress.phase("float64", "evaluating exactly")
-        try:
-            found = evaluate(self.graph, inputs)
-        finally:
-            self.run.progress.done("float64")
-        return found if found.of_kind("output") else None
-
-    def _outcome(self, target: Target, inputs: Inputs, base: Trace, truth: Trace | None) -> TargetOutcome:
-        from bittrue.comparison import accuracy as from_truth
-        from bittrue.comparison import compare as compare_traces
-        from bittrue.comparison import published_lines
-        from bittrue.report.data import TargetOutcome
-
-        options = self.run.options(target)
-        try:
-            trace = self.trace(target, inputs, options)
-        except TargetFailure as error:
-            return TargetOutcome(str(target), failure=error, saved=_existing(options.save))
-        comparison = compare_traces(base, trace)
-        accuracy = from_truth(truth, trace) if truth is not None else None
-        published = published_lines(comparison) if self.published else None
-        return TargetOutcome(
-            str(target),
-            trace.provenance,
-            trace.checks,
-            comparison,
-            accuracy,
-            published=published,
-            saved=_existing(options.save),
-            digest=trace.digest(),
-        )
-
-
-def _existing(path: str | None) -> str | None:
-    return path if path and Path(path).exists() else None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the folder {folder} cannot be made: {error.strerror or error}; name another with --save"
-        ) from error
-
-
-def _model_facts(opened: OpenedModel) -> Any:
-    from bittrue.report.data import ModelFacts
-
-    layers = list(opened.graph.walk())
-    counted = {id(weight.value): weight.value.size for _, layer in layers for weight in layer.weights}
-    return ModelFacts(
-        opened.graph.name,
-        opened.graph.kind,
-        str(opened.path) if opened.path else None,
-        sum(counted.values()),
-        {"/".join(path): layer.class_name for path, layer in layers},
-    )

@@ -130,3 +130,33 @@ def test_an_error_is_one_sentence_on_standard_error(invoke: Invoke) -> None:
 
 def test_a_wrong_option_exits_with_2(invoke: Invoke) -> None:
     assert invoke(report(1.0), "--no-such-option").exit_code == 2
+
+
+def test_two_models_go_to_the_function_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "check_models", lambda *args, **options: asked.append(args) or report(1.0))
+    words = ["check", "--reference", "a.keras", "--candidate", "b", "--in", "node:cpu", "--quiet"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert [str(word) for word in asked[0][:2]] == ["a.keras", "b"]
+    assert asked[0][2:] == ("ones", ("node:cpu",))
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["m", "--reference", "a"], ["--reference", "a"], ["--candidate", "b"], ["m", "--candidate", "b"]]
+)
+def test_one_model_or_two_and_nothing_between(words: list[str]) -> None:
+    done = CliRunner().invoke(main, ["check", *words])
+    assert done.exit_code == 2
+    assert done.stderr == "bittrue: check takes either one MODEL or both --reference A and --candidate B\n"
+
+
+def test_what_to_quantise_reaches_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def convert(*args: Any, **options: Any) -> Any:
+        asked.append(options["quantize"])
+        raise InputError("enough")
+
+    monkeypatch.setattr(pipeline, "convert", convert)
+    CliRunner().invoke(main, ["convert", "m", "out", "--quantize", "uint8", "--quantize", "float16:*/bias"])
+    assert asked == [("uint8", "float16:*/bias")]

@@ -23,6 +23,9 @@ BUNDLED = Path(__file__).resolve().parents[2] / "src/bittrue/_vendor/tfjs/4.22.0
 _SCRIPT = Path(__file__).with_name("predict.mjs")
 
 
+_DTYPES = {"float32": "<f4", "int32": "<i4", "bool": "?"}
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What one model returned, the SHA-256 of each of its weights, and its layers; ``error`` where it did not run."""
@@ -45,11 +48,14 @@ def predict(folder: Path, inputs: Sequence[Array], tfjs: Path = BUNDLED) -> Pred
     return prediction
 
 
-def predict_all(jobs: Sequence[tuple[Path, Sequence[Array]]], tfjs: Path = BUNDLED) -> list[Prediction]:
-    """Every (folder, inputs) in one process of Node, on the cpu backend."""
+def predict_all(
+    jobs: Sequence[tuple[Path, Sequence[Array]]], tfjs: Path = BUNDLED, backend: str = "cpu"
+) -> list[Prediction]:
+    """Every (folder, inputs) in one process of Node."""
     node = find_node()
     assert node is not None
-    asked = {"tfjs": str(tfjs), "jobs": [{"folder": str(at), "inputs": [_sent(x) for x in xs]} for at, xs in jobs]}
+    sent = [{"folder": str(at), "inputs": [_sent(x) for x in xs]} for at, xs in jobs]
+    asked = {"tfjs": str(tfjs), "backend": backend, "jobs": sent}
     done = subprocess.run(
         [str(node.path), str(_SCRIPT)], input=json.dumps(asked).encode(), capture_output=True, timeout=300, check=False
     )
@@ -65,5 +71,8 @@ def _sent(array: Array) -> dict[str, Any]:
 def _received(reply: dict[str, Any]) -> Prediction:
     if "error" in reply:
         return Prediction(error=reply["error"])
-    outputs = [np.frombuffer(base64.b64decode(o["base64"]), "<f4").reshape(o["shape"]) for o in reply["outputs"]]
+    outputs = [
+        np.frombuffer(base64.b64decode(o["base64"]), _DTYPES[o.get("dtype", "float32")]).reshape(o["shape"])
+        for o in reply["outputs"]
+    ]
     return Prediction(tuple(outputs), reply["weights"], tuple(reply["layers"]))

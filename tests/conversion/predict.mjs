@@ -1,21 +1,23 @@
-// Loads layers-models into TensorFlow.js under Node, as any application would, and predicts.
-// Reads {tfjs: path of tf.min.js, jobs: [{folder, inputs: [{shape, dtype, base64}]}]} from standard input.
+// Loads models into TensorFlow.js under Node, as any application would, and predicts.
+// Reads {tfjs: path of tf.min.js, backend: cpu or wasm, jobs: [{folder, inputs: [{shape, dtype, base64}]}]} from standard input.
 // Writes a list, for each job {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers}, or {error}.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { runInThisContext } from 'node:vm';
+import { basename, dirname, join } from 'node:path';
 
-const ARRAYS = { float32: Float32Array, int32: Int32Array };
+import { nodePlatform } from '../../src/bittrue/web/node-platform.mjs';
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
 function handlerOf(folder) {
   const document = JSON.parse(readFileSync(join(folder, 'model.json'), 'utf8'));
   const shards = document.weightsManifest.flatMap((group) => group.paths.map((path) => readFileSync(join(folder, path))));
   const bytes = new Uint8Array(Buffer.concat(shards));
   const weightSpecs = document.weightsManifest.flatMap((group) => group.weights);
-  return { load: async () => ({ modelTopology: document.modelTopology, weightSpecs, weightData: bytes.buffer }) };
+  const { format, modelTopology, signature, userDefinedMetadata } = document;
+  const artifacts = { format, modelTopology, signature, userDefinedMetadata, weightSpecs, weightData: bytes.buffer };
+  return { form: format, load: async () => artifacts };
 }
 
 function bytesOf(tensor) {
@@ -36,7 +38,9 @@ function weightsOf(model) {
 }
 
 async function run(tf, job) {
-  const model = await tf.loadLayersModel(handlerOf(job.folder));
+  const handler = handlerOf(job.folder);
+  if (handler.form === 'graph-model') return runGraph(tf, await tf.loadGraphModel(handler), job);
+  const model = await tf.loadLayersModel(handler);
   const result = model.predict(job.inputs.map((input) => tensorOf(tf, input)));
   const outputs = (Array.isArray(result) ? result : [result]).map((tensor) => ({
     shape: tensor.shape,
@@ -45,12 +49,32 @@ async function run(tf, job) {
   return { outputs, weights: Object.fromEntries(weightsOf(model)), layers: model.layers.map((layer) => layer.name) };
 }
 
+function runGraph(tf, model, job) {
+  const before = tf.memory().numTensors;
+  const inputs = job.inputs.map((input) => tensorOf(tf, input));
+  const result = model.predict(inputs);
+  const listed = Array.isArray(result) ? result : [result];
+  const outputs = listed.map((tensor) => {
+    const { dtype, shape } = tensor;
+    const data = ARRAYS[dtype].from(tensor.dataSync()); // a cast tensor may be kept in the array it was cast from
+    return { dtype, shape, base64: Buffer.from(data.buffer).toString('base64') };
+  });
+  for (const tensor of [...inputs, ...listed]) tensor.dispose();
+  if (tf.memory().numTensors !== before) throw new Error('the model leaks tensors');
+  const weights = Object.entries(model.weights).map(([name, [tensor]]) => {
+    return [name, createHash('sha256').update(bytesOf(tensor)).digest('hex')];
+  });
+  model.dispose();
+  return { outputs, weights: Object.fromEntries(weights), layers: [] };
+}
+
 console.warn = console.log = () => {};
-const { tfjs, jobs } = JSON.parse(readFileSync(0, 'utf8'));
-globalThis.require = createRequire(import.meta.url);
-runInThisContext(readFileSync(tfjs, 'utf8')); // as a page's script tag does
-const { tf } = globalThis;
-if (!(await tf.setBackend('cpu'))) throw new Error('no cpu backend');
+const { tfjs, backend = 'cpu', jobs } = JSON.parse(readFileSync(0, 'utf8'));
+const base = dirname(tfjs);
+const scripts = [basename(tfjs), ...(backend === 'wasm' ? ['tf-backend-wasm.min.js'] : [])];
+const tf = await nodePlatform.loadTf({ name: 'tfjs', version: '', base, scripts });
+if (backend === 'wasm') tf.wasm.setWasmPaths(nodePlatform.wasmFolder(base));
+if (!(await tf.setBackend(backend))) throw new Error(`no ${backend} backend`);
 const replies = [];
 for (const job of jobs) replies.push(await run(tf, job).catch((error) => ({ error: String(error.message ?? error) })));
 process.stdout.write(JSON.stringify(replies));

@@ -115,6 +115,10 @@ def test_a_link_that_leads_out_is_refused(linked: str, tmp_path: Path) -> None:
         read_artifact(folder)
 
 
+def affine(**changes: Any) -> dict[str, Any]:
+    return {"dtype": "uint8", "scale": 1.0, "min": 0.0, **changes}
+
+
 def twice(document: dict[str, Any]) -> None:
     document["weightsManifest"].append(document["weightsManifest"][0])
 
@@ -135,6 +139,20 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "dtype no text": (weight(dtype=[]), r"has the dtype \[\]"),
     "text": (weight(dtype="string"), "has the dtype 'string'"),
     "unknown quantisation": (weight(quantization={"dtype": "float32"}), "has the dtype 'float32'"),
+    "quantisation is text": (weight(quantization="uint8"), "is quantised, but has the dtype 'uint8'"),
+    "quantisation is nothing": (weight(quantization=None), "is quantised, but has the dtype None"),
+    "quantised truth": (weight(dtype="bool", quantization=affine()), "bool weights can be quantised not at all"),
+    "halved whole numbers": (weight(dtype="int32", quantization={"dtype": "float16"}), "only as uint16, uint8"),
+    "stored dtype for the weight's": (weight(dtype="uint8"), "has the dtype 'uint8'; known are float32"),
+    "no scale": (weight(quantization={"dtype": "uint8", "min": 0}), "the scale 'None', which is no finite number"),
+    "min is text": (weight(quantization=affine(min="0")), "the min '0', which is no finite number"),
+    "scale is truth": (weight(quantization=affine(scale=True)), "the scale 'True', which is no finite number"),
+    "scale beyond float64": (weight(quantization=affine(scale=10**400)), "which is no finite number"),
+    "scale beyond float32": (weight(quantization=affine(scale=1e38)), "which leave float32's range"),
+    "min beyond float32": (weight(quantization=affine(min=-1e300)), "which leave float32's range"),
+    "min beyond int32": (weight(dtype="int32", quantization=affine(min=3e9)), "which leave int32's range"),
+    "too many axes": (weight(shape=[1] * 65), "which is none"),
+    "an endless shape": (weight(shape=[2**40] * 100_000), "which is none"),
     "negative shape": (weight(shape=[-2, -2]), "which is none"),
     "shape of text": (weight(shape=["2", 2]), "which is none"),
     "shape of fractions": (weight(shape=[2.0, 2]), "which is none"),
@@ -160,7 +178,21 @@ def test_shards_must_be_exactly_as_long_as_the_weights(size: int, says: str, tmp
         read_artifact(write(tmp_path / "model", shard=bytes(size)))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\xff", "[]", "null"])
+NOT_JSON = [
+    "",
+    "{",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "\xff",
+    "[]",
+    "null",
+    '{"a": NaN}',
+    '{"a": -Infinity}',
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize("text", NOT_JSON, ids=[text[:5] for text in NOT_JSON])
 def test_garbage_for_json_is_one_sentence(text: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "model")
     (folder / "model.json").write_text(text, encoding="latin-1")
@@ -171,3 +203,24 @@ def test_garbage_for_json_is_one_sentence(text: str, tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="does not exist; give the folder"):
         read_artifact(tmp_path)
+
+
+def test_a_json_bomb_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "model")
+    with (folder / "model.json").open("ab") as file:
+        file.truncate(64 * 2**20 + 1)
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
+    with pytest.raises(ArtifactError, match="larger than 64 MiB, which no model needs"):
+        read_artifact(folder)
+
+
+@pytest.mark.parametrize("stored", ["float16", "uint16", "uint8"])
+def test_a_quantised_shard_that_is_cut_short_is_refused(stored: str, tmp_path: Path) -> None:
+    size = 4 * (1 if stored == "uint8" else 2) + 4
+    folder = write(tmp_path / "model", weight(quantization=affine(dtype=stored)), bytes(size))
+    assert [name for name, _ in read_artifact(folder).weights()] == ["d/kernel", "d/bias"]
+    write(folder, weight(quantization=affine(dtype=stored)), bytes(size - 1))
+    with pytest.raises(
+        ArtifactError, match=f"hold {size - 1} bytes, but the manifest's weights take {size}: cut short"
+    ):
+        read_artifact(folder)

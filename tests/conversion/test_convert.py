@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_graphs import chain, dense, node
+from sample_models import chain, dense, node
 
 from bittrue.conversion.tfjs import convert, read_artifact
 from bittrue.errors import Unsupported, UsageError
@@ -86,7 +86,7 @@ def test_a_file_in_the_place_is_left_alone(tmp_path: Path) -> None:
 def test_a_refused_model_leaves_what_was_there(tmp_path: Path) -> None:
     before = convert(GRAPH, tmp_path / "out")
     with pytest.raises(Unsupported):
-        convert(REFUSED, tmp_path / "out")
+        convert(REFUSED, tmp_path / "out", form="layers-model")
     assert read_artifact(tmp_path / "out") == before
     assert listed(tmp_path) == ["out"]
 

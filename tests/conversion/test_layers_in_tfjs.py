@@ -64,7 +64,7 @@ def _prepared(case: Case, folder: Path) -> tuple[LayerNode, list[np.ndarray[Any,
     rng = np.random.default_rng(3)
     inputs = [rng.normal(size=(2, *shape), scale=2).astype(np.float32) for shape in case[2]]
     try:
-        convert(graph, folder)
+        convert(graph, folder, form="layers-model")
     except Unsupported:
         return graph.layers[-1], inputs, False
     return graph.layers[-1], inputs, True

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_graphs import chain, dense, input_layer, model, node
+from sample_models import chain, dense, input_layer, model, node
 
 from bittrue.conversion.tfjs.layer_config import write_layer
 from bittrue.conversion.tfjs.layers_model import write_model
@@ -91,6 +91,12 @@ def test_what_matters_in_training_alone_is_left_out() -> None:
     assert config["kernel_initializer"] == {"class_name": "Zeros", "config": {}}
 
 
+OPERATION = replace(
+    node("Multiply", "m", "entry"),
+    module="keras.src.ops.numpy",
+    calls=(Call((TensorRef("entry"), TensorRef("entry"))),),
+)
+
 REFUSED: dict[str, tuple[Graph, str]] = {
     "hard_sigmoid": (activation("hard_sigmoid"), "'hard_sigmoid'"),
     "custom activation": (activation({"class_name": "function", "config": "mine"}), "'mine'"),
@@ -101,7 +107,7 @@ REFUSED: dict[str, tuple[Graph, str]] = {
         "negative_slope=0.1",
     ),
     "class": (chain(node("Masking", "m", "entry", mask_value=0)), "no counterpart"),
-    "operation": (chain(replace(node("Multiply", "m", ["entry", "entry"]), module="keras.src.ops.numpy")), "expan"),
+    "operation": (chain(OPERATION), "counterpart"),
     "mixed precision": (chain(dense("d", "entry", dtype={"config": {"name": "mixed_float16"}})), "mixed_float16"),
     "double precision": (chain(dense("d", "entry", dtype="float64")), "float64"),
     "whole numbers": (chain(dense("d", "entry"), dtype="int32"), "int32"),

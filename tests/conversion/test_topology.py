@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from keras_graphs import dense, input_layer, model, node
+from sample_models import dense, input_layer, model, node
 
 from bittrue.conversion.tfjs.layers_model import write_model
 from bittrue.errors import Unsupported

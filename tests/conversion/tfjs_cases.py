@@ -25,6 +25,7 @@ def _windows() -> list[Case]:
             ("SeparableConv2D", {"filters": 5, "kernel_size": 3, "depth_multiplier": 2, **moved}, (_IMAGE,)),
             *(("Conv2DTranspose", {"filters": 5, "kernel_size": size, **moved}, (_IMAGE,)) for size in (2, 3)),
         ]
+        cases += [("Conv3DTranspose", {"filters": 4, "kernel_size": size, **moved}, (_VOLUME,)) for size in (2, 3)]
         for kind, (axes, shape) in product(("Max", "Average"), ((1, _SERIES), (2, _IMAGE), (3, _VOLUME))):
             cases.append((f"{kind}Pooling{axes}D", {"pool_size": 2, **moved}, (shape,)))
     return cases
@@ -46,6 +47,11 @@ def _shapes() -> list[Case]:
         *(("Dense", {"units": 6}, (shape,)) for shape in ((7,), (5, 7), (3, 5, 7))),
         *((kind, {}, ((4, 5), (1, 5))) for kind in ("Add", "Multiply", "Average", "Maximum", "Minimum")),
         *(("Dot", {"axes": axes}, shapes) for axes, shapes in _DOTS),
+        *(
+            (f"Global{kind}Pooling{axes}D", {"keepdims": True}, (shape,))
+            for kind, (axes, shape) in product(("Max", "Average"), ((1, _SERIES), (2, _IMAGE), (3, _VOLUME)))
+        ),
+        *(("Dot", {"axes": axes, "normalize": True}, shapes) for axes, shapes in _DOTS),
         ("Add", {}, ((4, 5), (5,))),
         ("UpSampling2D", {"size": [2, 3]}, (_IMAGE,)),
         ("Rescaling", {"scale": [0.1, 0.2, 0.3, 0.4], "offset": [1.0, 2.0, 3.0, 4.0]}, (_IMAGE,)),
@@ -71,9 +77,26 @@ CASES: list[Case] = [*_windows(), *_shapes()]
 MUST_BE_WRITTEN = frozenset(
     {
         *("Activation", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
-        *("BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Cropping2D", "Dense"),
+        *(
+            "BatchNormalization",
+            "Concatenate",
+            "Conv1D",
+            "Conv2D",
+            "Conv2DTranspose",
+            "Conv3D",
+            "Conv3DTranspose",
+            "Cropping2D",
+            "Dense",
+        ),
         *("DepthwiseConv2D", "Dot", "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise"),
-        *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity"),
+        *(
+            "GlobalAveragePooling1D",
+            "GlobalAveragePooling2D",
+            "GlobalMaxPooling1D",
+            "GlobalMaxPooling2D",
+            "GlobalMaxPooling3D",
+            "Identity",
+        ),
         *("LayerNormalization", "LeakyReLU", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum"),
         *("Multiply", "PReLU", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv2D", "Softmax"),
         *("UpSampling2D", "ZeroPadding2D"),

@@ -19,6 +19,9 @@ LIGHT = (str(Path(__file__).parent / "light.py"),)
 """For models called ``chain-DEPTHxSIZE``, which need no TensorFlow."""
 
 PATIENCE = 90.0
+LAYERS = 26
+LARGE = (f"chain-{LAYERS}x4", "--batch", str(2**18))  # 4 MiB a layer
+SEVERAL_LAYERS = 8 * 2**22
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Command:
     def interrupt(self, number: int = signal.SIGINT, *, group: bool = False) -> None:
         """Send a signal to it alone, or to its group as a terminal does."""
         if group:
-            os.killpg(self.process.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
 
@@ -137,3 +141,24 @@ def stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
+
+
+def tracing(place: Place, target: str, *more: str) -> Command:
+    """A trace of which several layers have arrived, and as many have not."""
+    command = place.start("trace", *LARGE, "--in", target, "-o", "t.safetensors", *more)
+    sending(command)
+    return command
+
+
+def written(place: Place) -> int:
+    return sum(path.stat().st_size for path in place.work.glob(".t.safetensors.*.partial"))
+
+
+def sending(command: Command) -> None:
+    """Wait until several layers have arrived."""
+    command.wait_for(lambda: written(command.place) > SEVERAL_LAYERS, "several layers had arrived")
+
+
+def starting(words: str) -> Callable[[Command], None]:
+    """What waits until a program is there whose command line holds ``words``."""
+    return lambda command: command.wait_for(lambda: command.children(words), f"{words} was started")

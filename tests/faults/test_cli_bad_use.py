@@ -18,8 +18,8 @@ import pytest
 from outside import REAL, Place
 
 from bittrue.runtimes.discovery import find_browser
-from bittrue.traces import Key, Provenance, Record, Trace
 from bittrue.tracefile import write_trace
+from bittrue.traces import Key, Provenance, Record, Trace
 
 TRACE = ("trace", "chain-2x4", "-o", "t.safetensors", "--in")
 
@@ -122,7 +122,8 @@ def test_an_input_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("target", "nearest"), [("chrom:webgl", "chrome:webgl"), ("node:cpp", "node:cpu"), ("firefox:webgp", "firefox:webgp")]
+    ("target", "nearest"),
+    [("chrom:webgl", "chrome:webgl"), ("node:cpp", "node:cpu"), ("firefox:webgp", "firefox:webgp")],
 )
 def test_an_unknown_target_comes_with_the_nearest_right_one(target: str, nearest: str, place: Place) -> None:
     said = place.run(*TRACE, target).sentence(2)
@@ -133,7 +134,9 @@ def test_an_unknown_target_comes_with_the_nearest_right_one(target: str, nearest
 def test_an_absent_browser_comes_with_what_to_install(place: Place) -> None:
     if find_browser("edge") is not None:
         pytest.skip("Edge is here")
-    assert "edge:cpu: Microsoft Edge was not found on this machine: install" in place.run(*TRACE, "edge:cpu").sentence(3)
+    assert "edge:cpu: Microsoft Edge was not found on this machine: install" in place.run(*TRACE, "edge:cpu").sentence(
+        3
+    )
     said = place.run("check", "chain-2x4", "--against", "node:cpu", "--in", "edge:cpu", "-q").sentence(3)
     assert said.count("edge:cpu") == 1
 

@@ -181,6 +181,14 @@ def _reshaping() -> list[Case]:
         ]
     return [
         *found,
+        ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}, ((2, 5, 4, 3),)),
+        ("UpSampling2D", {"interpolation": "bilinear", "data_format": FIRST}, ((2, 3, 5, 4),)),
+        ("Resizing", {"height": 7, "width": 3}, ((2, 5, 6, 3),)),
+        ("Resizing", {"height": 3, "width": 9, "data_format": FIRST}, ((2, 3, 5, 6),)),
+        ("Resizing", {"height": 7, "width": 3, "interpolation": "nearest"}, ((2, 5, 7, 3),)),
+        ("Resizing", {"height": 10, "width": 4, "interpolation": "nearest"}, ((2, 5, 6, 3),)),
+        ("CenterCrop", {"height": 3, "width": 4}, ((2, 6, 5, 3),)),
+        ("CenterCrop", {"height": 2, "width": 4, "data_format": FIRST}, ((2, 3, 5, 4),)),
         ("Flatten", {}, ((2, 3, 4, 5),)),
         ("Flatten", {"data_format": FIRST}, ((2, 3, 4, 5),)),
         ("Flatten", {}, ((2,),)),

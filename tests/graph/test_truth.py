@@ -13,7 +13,7 @@ import pytest
 from graphs import call, dense, entry, layer, model, nested
 
 from bittrue.errors import InputError, ModelError
-from bittrue.graph.model import Graph, LayerCall, LayerNode, TensorRef
+from bittrue.graph.model import Graph, LayerCall, TensorRef
 from bittrue.graph.specs import infer_specs
 from bittrue.graph.traversal import traverse
 from bittrue.graph.truth import evaluate
@@ -80,6 +80,9 @@ class Counting:
     def visit(self, call: LayerCall, operands: Sequence[Any]) -> list[Any]:
         return [np.zeros(1)]
 
+    def entered(self, call: LayerCall, operands: Sequence[Any], masks: Sequence[Any]) -> Sequence[Any]:
+        return operands
+
     def missing(self, call: LayerCall, operands: Sequence[Any]) -> Any:
         raise AssertionError("nothing is missing here")
 
@@ -126,19 +129,25 @@ def test_layers_that_cannot_be_expressed_and_what_hangs_on_them_have_no_truth() 
     assert reasons["last"] == reasons["after"] == "it depends on 'odd', which has none"
 
 
-def embedded(mask_zero: bool, *layers: LayerNode, last: str) -> Graph:
-    table = np.arange(8.0, dtype=np.float32).reshape(4, 2)
-    embedding = layer("e", "Embedding", call(X), config={"mask_zero": mask_zero}, embeddings=table)
-    return model([entry("x", 3, dtype="int32")], [embedding, *layers], TensorRef(last))
-
-
 @pytest.mark.parametrize("masked", [True, False])
-def test_a_layer_that_would_compute_with_a_mask_has_no_truth(masked: bool) -> None:
-    between = layer("i", "Identity", call(TensorRef("e")))
-    pool = layer("p", "GlobalAveragePooling1D", call(TensorRef("i")), config={"data_format": "channels_last"})
-    trace = evaluate(embedded(masked, between, pool, last="p"), {"x": np.array([[1, 2, 0]], np.int32)})
-    assert (Key("output", "p") in trace.records) is not masked
-    assert ("p" in trace.provenance.details["no_truth"]) is masked
+def test_a_layer_that_computes_with_the_mask_of_the_model_around_it_has_no_truth(masked: bool) -> None:
+    pool = layer("p", "GlobalAveragePooling1D", call(TensorRef("i")))
+    inner = model([entry("h", 3, 1)], [layer("i", "Identity", call(TensorRef("h"))), pool], TensorRef("p"))
+    named = {"mask": TensorRef("m")} if masked else {}
+    graph = model(
+        [entry("x", 3, 1), entry("m", 3, dtype="bool")], [nested("n", inner, call(X, **named))], TensorRef("n")
+    )
+    feeds = {"x": np.ones((1, 3, 1), np.float32), "m": np.array([[True, True, False]])}
+    trace = evaluate(graph, feeds)
+    assert (Key("output", "n/p") in trace.records) is not masked
+    assert ("n/p" in trace.provenance.details["no_truth"]) is masked
+
+
+def test_a_mask_that_a_call_names_is_computed_with() -> None:
+    pool = layer("p", "GlobalAveragePooling1D", call(X, mask=TensorRef("m")))
+    graph = model([entry("x", 3, 1), entry("m", 3, dtype="bool")], [pool], TensorRef("p"))
+    feeds = {"x": np.array([[[1.0], [3.0], [100.0]]], np.float32), "m": np.array([[True, True, False]])}
+    np.testing.assert_array_equal(output(evaluate(graph, feeds), "p"), [[2.0]])
 
 
 def test_it_is_saved_as_it_goes(tmp_path: Path) -> None:

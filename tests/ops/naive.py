@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -87,3 +88,26 @@ def pool(x: Array, kind: str, size: tuple[int, ...], slide: Slide) -> Array:
         found = [float(x[(batch, *i, channel)]) for i in sources if _inside(i, x.shape[1:-1])]
         result[(batch, *place, channel)] = max(found) if kind == "max" else math.fsum(found) / len(found)
     return result
+
+
+def resize(x: Array, kind: str, sizes: tuple[int, ...]) -> Array:
+    """x sampled at the centres of the new cells, whose places are exact fractions."""
+    result = np.zeros((len(x), *sizes, x.shape[-1]))
+    for batch, *place, channel in product(*map(range, result.shape)):
+        total = Fraction(0)
+        sides = [_samples(kind, i, n, size) for i, n, size in zip(place, sizes, x.shape[1:-1], strict=True)]
+        for corner in product(*sides):
+            weight = math.prod((share for _, share in corner), start=Fraction(1))
+            total += weight * Fraction(float(x[(batch, *(at for at, _ in corner), channel)]))
+        result[(batch, *place, channel)] = float(total)
+    return result
+
+
+def _samples(kind: str, i: int, n: int, size: int) -> list[tuple[int, Fraction]]:
+    """The elements of ``size`` that the i-th of n results is made of, with their shares."""
+    place = (Fraction(i) + Fraction(1, 2)) * size / n
+    if kind == "nearest":
+        return [(min(math.floor(place), size - 1), Fraction(1))]
+    centre = place - Fraction(1, 2)
+    low, share = math.floor(centre), centre - math.floor(centre)
+    return [(min(max(low, 0), size - 1), 1 - share), (min(max(low + 1, 0), size - 1), share)]

@@ -146,6 +146,87 @@ def test_softmax_stays_within(scale: float) -> None:
     assert np.all(np.abs(softmax_in_float32(x) - op.evaluate(x)[0]) <= op.error_bound(AXIOMS, x))
 
 
+def scanned(steps: int) -> tuple[ops.Scan, list[Array]]:
+    """h = tanh(x + h @ kernel), looped."""
+    body = (
+        ops.ScanStep(ops.MatMul(), (1, 2)),
+        ops.ScanStep(ops.Binary("add"), (0, 3)),
+        ops.ScanStep(ops.Unary("tanh"), (4,)),
+    )
+    generator = np.random.default_rng(11)
+    shapes = ((3, steps, 4), (1, 4), (4, 4))
+    return ops.Scan(1, 1, body, (5,)), [generator.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_a_loop_stays_within(steps: int) -> None:
+    op, (x, h, kernel) = scanned(steps)
+    bound, exact = op.error_bound(AXIOMS, x, h, kernel), op.evaluate(x, h, kernel)[0]
+    for at in range(steps):
+        h = np.tanh(x[:, at] + h @ kernel)
+        assert np.all(np.abs(h - exact[:, at]) <= bound[:, at])
+
+
+def test_the_bound_of_a_loop_is_that_of_its_ops_one_after_the_other() -> None:
+    op, (x, h, kernel) = scanned(2)
+    error: Array | float = 0.0
+    state: Array = h.astype(np.float64)
+    for at in range(2):
+        pieces = ops.MatMul().error_bound(AXIOMS, state, kernel, errors=(np.broadcast_to(error, state.shape), 0.0))
+        product = ops.MatMul().evaluate(state, kernel)[0]
+        total = ops.Binary("add").evaluate(x[:, at], product)[0]
+        error = ops.Binary("add").error_bound(AXIOMS, x[:, at], product, errors=(0.0, pieces))
+        error = ops.Unary("tanh").error_bound(AXIOMS, total, errors=(error,))
+        state = np.tanh(total)
+    np.testing.assert_array_equal(op.error_bound(AXIOMS, x, h, kernel)[:, 1], error)
+    assert op.reduction_length(x.shape, h.shape, kernel.shape) == 4
+
+
+@pytest.mark.parametrize("wanted", [(7, 9), (3, 2), (10, 4)])
+def test_interpolation_in_float32_stays_within(wanted: tuple[int, int]) -> None:
+    x = draw(2, 5, 4, 3, seed=3)
+    op, y = ops.Resize("linear", wanted), x
+    for axis, n in enumerate(wanted, 1):
+        size = y.shape[axis]
+        place = (np.arange(n, dtype=np.float32) + np.float32(0.5)) * (np.float32(size) / np.float32(n)) - np.float32(
+            0.5
+        )
+        low = np.floor(place)
+        share = (place - low).astype(np.float32).reshape(-1, *(1,) * (3 - axis))
+        a, b = (np.take(y, np.clip(low.astype(int) + step, 0, size - 1), axis=axis) for step in (0, 1))
+        y = a + (b - a) * share
+    assert y.dtype == np.float32
+    assert np.all(np.abs(y - op.evaluate(x)[0]) <= op.error_bound(AXIOMS, x))
+
+
+def test_the_nearest_element_is_in_doubt_only_between_two() -> None:
+    x = np.arange(4.0).reshape(1, 4, 1)
+    # Places 2/3, 2 and 10/3: the second lies on the border of elements 1 and 2.
+    bound = ops.Resize("nearest", (3,)).error_bound(AXIOMS, x)
+    assert list(bound.ravel() > 0) == [False, True, False]
+    assert bound[0, 1, 0] >= 1
+
+
+def test_a_largest_element_in_doubt_may_stand_elsewhere() -> None:
+    x, errors = np.array([[1.0, 0.0, 0.9, 0.5]]), (np.full((1, 4), 0.06),)
+    assert ops.ArgMax(1).error_bound(AXIOMS, x, errors=errors) == 2
+    assert ops.ArgMax(1).error_bound(AXIOMS, x) == 0
+
+
+@pytest.mark.parametrize(("name", "doubts"), [("and", [0, 0, 0, 1]), ("or", [1, 1, 0, 0]), ("xor", [1, 1, 1, 1])])
+def test_a_doubt_passes_a_connective_only_where_it_decides(name: str, doubts: list[int]) -> None:
+    doubtful, sure = np.array([False, True, False, True]), np.array([False, False, True, True])
+    if name == "and":
+        sure = np.array([False, False, False, True])
+    bound = ops.Logical(name).error_bound(AXIOMS, doubtful, sure, errors=(np.ones(4), np.zeros(4)))
+    np.testing.assert_array_equal(bound, doubts)
+
+
+def test_a_logit_that_weighs_nothing_moves_no_other() -> None:
+    x, errors = np.array([[1.0, 2.0, -1e9]]), (np.array([[0.0, 0.0, 60.0]]),)
+    assert np.max(ops.Softmax().error_bound(AXIOMS, x, errors=errors)) < 1e-5
+
+
 def test_both_ways_to_normalise_stay_within() -> None:
     x, mean, scale, shift = (draw(64, seed=s) for s in range(4))
     variance = np.abs(draw(64, seed=9))
@@ -210,6 +291,9 @@ CARRYING = [
     ops.Binary("maximum"),
     ops.Binary("subtract"),
     ops.Normalize(0.1),
+    ops.Broadcast((2, 3, 4)),
+    ops.Position(1),
+    ops.ArgMax(1),
 ]
 
 

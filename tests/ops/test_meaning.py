@@ -228,6 +228,63 @@ def test_moving_ops_move() -> None:
     np.testing.assert_array_equal(one(ops.Cast("int32"), np.array([-1.7, 1.7])), [-1, 1])
 
 
+@pytest.mark.parametrize("kind", ["linear", "nearest"])
+@pytest.mark.parametrize(("given", "wanted"), [((5, 4), (7, 9)), ((7, 6), (3, 4)), ((5, 4), (10, 2)), ((5,), (5,))])
+def test_resize_samples_at_the_centres(kind: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    x = draw(2, *given, 3)
+    found = one(ops.Resize(kind, wanted), x)
+    np.testing.assert_allclose(found, naive.resize(x, kind, wanted), rtol=1e-12, atol=1e-12)
+
+
+def test_resize_by_factors_is_resize_to_the_size_they_make() -> None:
+    x = draw(1, 3, 4, 2)
+    np.testing.assert_array_equal(one(ops.Resize("linear", factors=(2, 3)), x), one(ops.Resize("linear", (6, 12)), x))
+
+
+@pytest.mark.parametrize(("name", "expected"), [("and", [0, 0, 0, 1]), ("or", [0, 1, 1, 1]), ("xor", [0, 1, 1, 0])])
+def test_connectives(name: str, expected: list[int]) -> None:
+    a, b = np.array([False, False, True, True]), np.array([False, True, False, True])
+    np.testing.assert_array_equal(one(ops.Logical(name), a, b), np.array(expected, bool))
+    np.testing.assert_array_equal(one(ops.Logical("not"), a), [True, True, False, False])
+
+
+def test_broadcast_position_and_argmax() -> None:
+    x = np.array([[3.0, 1.0, 3.0], [0.0, 2.0, 1.0]])
+    np.testing.assert_array_equal(one(ops.Broadcast((2, 2, 3)), x[:1]), [[[3, 1, 3]] * 2] * 2)
+    np.testing.assert_array_equal(one(ops.Position(-1), x), [[0, 1, 2]])
+    np.testing.assert_array_equal(one(ops.Position(0), x), [[0], [1]])
+    np.testing.assert_array_equal(one(ops.ArgMax(1), x), [0, 1])
+    np.testing.assert_array_equal(one(ops.ArgMax(0), x), [0, 1, 0])
+
+
+DECAY = ops.Scan(
+    1,
+    2,
+    (
+        ops.ScanStep(ops.Binary("multiply"), (1, 3)),
+        ops.ScanStep(ops.Binary("add"), (4, 0)),
+        ops.ScanStep(ops.Binary("subtract"), (2, 5)),
+    ),
+    (5, 6),
+)
+"""a = factor · a + x; b = b - a."""
+
+
+def test_scan_loops_over_time() -> None:
+    x = np.array([[[1.0], [2.0], [3.0]], [[0.0], [1.0], [0.0]]])
+    found = one(DECAY, x, np.array([[4.0]]), np.zeros((2, 1)), np.array(0.5))
+    np.testing.assert_array_equal(found[0], [[3.0, -3.0], [3.5, -6.5], [4.75, -11.25]])
+    np.testing.assert_array_equal(found[1], [[2.0, -2.0], [2.0, -4.0], [1.0, -5.0]])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "reason"), [([(2, 0, 1), (1, 1), (1, 1), ()], "empty"), ([(2,), (1, 1), (1, 1), ()], "time axis")]
+)
+def test_scan_needs_steps(shapes: list[tuple[int, ...]], reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        DECAY.evaluate(*(np.zeros(shape) for shape in shapes))
+
+
 def test_gather_takes_rows_and_refuses_numbers_outside() -> None:
     table = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(one(ops.Gather(), table, np.array([[2, 0]])), [[[4, 5], [0, 1]]])
@@ -249,6 +306,11 @@ def test_gather_takes_rows_and_refuses_numbers_outside() -> None:
         (ops.Concat(0), [(2, 3), (2, 4)]),
         (ops.Reduce("sum", (2,)), [(2, 3)]),
         (ops.Einsum("ab,bc->ac"), [(2, 3), (4, 2)]),
+        (ops.Broadcast((2, 4)), [(3,)]),
+        (ops.Position(2), [(2, 3)]),
+        (ops.ArgMax(-3), [(2, 3)]),
+        (ops.Resize("linear", (2, 2)), [(2, 3, 1)]),
+        (ops.Logical("and"), [(2, 3), (2, 3)]),
         (ops.Normalize(0.1), [(3,), (2, 3), (3,), (3,), (3,)]),
     ],
 )

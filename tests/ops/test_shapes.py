@@ -36,6 +36,8 @@ def test_conv_and_pool(data: st.DataObject, spatial: int, padding: str) -> None:
     x = (data.draw(SIZE), *n, groups * depth)
     check(ops.Conv(strides, padding, dilation, groups), x, (*kernel, depth, groups * each))
     check(ops.Pool("average", kernel, strides, padding), x)
+    check(ops.Resize("linear", factors=strides), x)
+    check(ops.Resize("nearest", kernel), x)
     check(ops.ConvTranspose(strides, ((0, -1),) * spatial, dilation), x, (*kernel, each, groups * depth))
 
 
@@ -54,6 +56,9 @@ def test_ops_on_any_rank(sizes: list[int], data: st.DataObject) -> None:
     check(ops.Concat(axis), shape, shape)
     check(ops.Reshape((-1,), keep=data.draw(st.integers(0, rank))), shape)
     check(ops.MatMul(), shape, (shape[-1], 3))
+    check(ops.Position(axis), shape)
+    check(ops.ArgMax(axis), shape)
+    check(ops.Broadcast((2, *shape)), shape)
 
 
 @given(st.lists(st.tuples(SIZE, st.booleans(), st.booleans()), min_size=1, max_size=4))
@@ -69,3 +74,9 @@ def test_numbers_stay_in_the_width_of_the_tensor_beside_them() -> None:
     assert ops.Binary("add").infer(half, single)[0].dtype == np.float32
     assert ops.Binary("add").infer(integer, half)[0].dtype == np.float16
     assert ops.Compare("less").infer(single, single)[0].dtype == np.bool_
+
+
+@given(SIZE, SIZE, SIZE)
+def test_scan(batch: int, time: int, width: int) -> None:
+    steps = (ops.ScanStep(ops.MatMul(), (1, 2)), ops.ScanStep(ops.Binary("add"), (0, 3)))
+    check(ops.Scan(1, 1, steps, (4,)), (batch, time, width), (1, width), (width, width))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
 from bittrue import __version__
 from bittrue.errors import UsageError
 
-from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED, edge
+from .edge import DONE, FAILED_COMPARISON, edge
+from .screen import Screen, write_json
 from .words import TargetCommand
 
 __all__ = ["main"]
@@ -123,7 +124,7 @@ def demo(**options: Any) -> int:
     """The experiment that started the project: build it, convert it, run it everywhere, compare."""
     from bittrue.pipeline import demo as run_demo
 
-    screen = _Screen(options["quiet"], options["json_path"])
+    screen = Screen(options["quiet"], options["json_path"])
     with screen.progress() as progress:
         data = run_demo(
             options["depth"],
@@ -137,7 +138,19 @@ def demo(**options: Any) -> int:
 
 
 @main.command(cls=TargetCommand)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    metavar="A",
+    help="Instead of MODEL: compare two models that exist already, A with --candidate B.",
+)
+@click.option(
+    "--candidate",
+    type=click.Path(path_type=Path),
+    metavar="B",
+    help="The other model; it runs on every TARGET, or else where A does.",
+)
 @_input
 @_preprocessing
 @_batch
@@ -154,13 +167,18 @@ def demo(**options: Any) -> int:
 @_quiet
 @edge
 def check(**options: Any) -> int:
-    """Run MODEL (.keras or .h5) in Python and in browsers, and compare them layer by layer."""
-    from bittrue.pipeline import check as run_check
+    """Run MODEL (.keras, .h5 or a TensorFlow.js layers-model) in Python and in browsers, compared layer by layer.
 
-    screen = _Screen(options["quiet"], options["json_path"])
+    With --reference A --candidate B, two models instead: each one of those, aligned by name, or by order and shape.
+    """
+    from bittrue.pipeline import check as run_check
+    from bittrue.pipeline import check_models
+
+    first, second = _models(options["model"], options["reference"], options["candidate"])
+    screen = Screen(options["quiet"], options["json_path"])
     with screen.progress() as progress:
-        data = run_check(
-            options["model"],
+        run: Callable[..., Any] = partial(run_check, first) if second is None else partial(check_models, first, second)
+        data = run(
             options["inputs"],
             options["targets"],
             against=options["against"],
@@ -175,21 +193,68 @@ def check(**options: Any) -> int:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @_tfjs
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "layers-model", "graph-model"]),
+    default="auto",
+    show_default=True,
+    help="auto: a layers-model where every layer can be one faithfully, else a graph-model.",
+)
+@click.option(
+    "--quantize",
+    multiple=True,
+    metavar="DTYPE[:PATTERN]",
+    help="Store weights as float16, uint16 or uint8: all, or those whose name fits PATTERN (like '*/kernel'). "
+    "Repeatable; of several that fit, the last.",
+)
 @_trust
 @_quiet
 @edge
-def convert(model: Path, out: Path, tfjs: str | None, trust: bool, quiet: bool) -> int:
-    """Write MODEL as a TensorFlow.js layers-model into the folder OUT."""
+def convert(
+    model: Path, out: Path, tfjs: str | None, form: Any, quantize: tuple[str, ...], trust: bool, quiet: bool
+) -> int:
+    """Write MODEL for TensorFlow.js into the folder OUT."""
     from bittrue.pipeline import convert as run_convert
 
-    artifact = run_convert(model, out, tfjs=tfjs, trust=trust)
+    artifact = run_convert(model, out, tfjs=tfjs, form=form, quantize=quantize, trust=trust)
     if not quiet:
         size = sum((artifact.folder / name).stat().st_size for name in artifact.files)
         click.echo(
             f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} "
             f"({len(artifact.files)} files, {size:,} bytes)"
         )
+        if artifact.reason:
+            click.echo(f"A graph-model, because {artifact.reason}")
     return DONE
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@_tfjs
+@_trust
+@click.option(
+    "--fail-on",
+    type=click.Choice(["refused", "never"]),
+    default="never",
+    show_default=True,
+    help="Exit with 1 if MODEL cannot be written faithfully, in either form.",
+)
+@_json
+@_quiet
+@edge
+def lint(model: Path, tfjs: str | None, trust: bool, fail_on: str, json_path: str | None, quiet: bool) -> int:
+    """What TensorFlow.js would reject or silently compute differently in MODEL, and what convert does about it."""
+    from bittrue.cli.linting import lint_as_data, print_lint
+    from bittrue.pipeline import lint as run_lint
+
+    screen = Screen(quiet, json_path)
+    result = run_lint(model, tfjs=tfjs, trust=trust)
+    if json_path:
+        write_json(json_path, lint_as_data(result))
+    if not quiet:
+        print_lint(result, screen.out)
+    return FAILED_COMPARISON if fail_on == "refused" and result.form is None else DONE
 
 
 @main.command()
@@ -210,7 +275,7 @@ def trace(**options: Any) -> int:
     """Run MODEL on one target and save what every layer produced."""
     from bittrue.pipeline import trace as run_trace
 
-    screen = _Screen(options["quiet"], None)
+    screen = Screen(options["quiet"], None)
     with screen.progress() as progress:
         found = run_trace(
             options["model"],
@@ -236,7 +301,7 @@ def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | Non
     """Compare two saved runs: traces, or JSON as the document's script writes it."""
     from bittrue.pipeline import compare as run_compare
 
-    screen = _Screen(quiet, json_path)
+    screen = Screen(quiet, json_path)
     return screen.finish(run_compare(reference, candidate), fail_on)
 
 
@@ -250,57 +315,23 @@ def doctor(json_path: str | None) -> int:
     from bittrue.cli.findings import findings_as_data, print_findings
     from bittrue.pipeline import doctor as run_doctor
 
-    screen = _Screen(False, json_path)
+    screen = Screen(False, json_path)
     with screen.progress():
         findings = run_doctor()
     if json_path:
-        _write_json(json_path, findings_as_data(findings))
+        write_json(json_path, findings_as_data(findings))
     if json_path != "-":
         print_findings(findings, sys.stdout)
     return DONE
 
 
-class _Screen:
-    """Where a command prints: standard output, or standard error when the JSON goes to standard output."""
-
-    def __init__(self, quiet: bool, json_path: str | None) -> None:
-        self.quiet = quiet
-        self.json_path = json_path
-        self.out: IO[str] = sys.stderr if json_path == "-" else sys.stdout
-        if json_path and json_path != "-":
-            _check_writable(Path(json_path))  # before anything runs, and not when all is done
-
-    def say(self, line: str) -> None:
-        if not self.quiet:
-            click.echo(line, file=self.out)
-
-    def progress(self) -> Any:
-        from bittrue.cli.progress import terminal_progress
-
-        return terminal_progress(sys.stderr, quiet=self.quiet)
-
-    @property
-    def _unseen(self) -> bool:
-        """Whether whoever reads standard error has not just read the report."""
-        return self.quiet or not (self.out.isatty() and sys.stderr.isatty())
-
-    def finish(self, data: Any, fail_on: str) -> int:
-        """Print the report and say what to exit with."""
-        from bittrue.report.json import as_data
-        from bittrue.report.text import TextReporter
-
-        if self.json_path and self.json_path != "-":
-            _write_json(self.json_path, as_data(data))
-        if not self.quiet:
-            TextReporter().report(data, self.out)
-        if self.json_path == "-":
-            _write_json(self.json_path, as_data(data))
-        if data.failures:
-            for failed in data.failures if self._unseen else ():
-                click.echo(f"bittrue: {failed.sentence}", err=True)
-            return TARGET_FAILED
-        differs = any(not outcome.identical for outcome in data.targets)
-        return FAILED_COMPARISON if fail_on == "bits" and differs else DONE
+def _models(model: Path | None, reference: Path | None, candidate: Path | None) -> tuple[Path, Path | None]:
+    """The one model that was given, or the two. Raises UsageError for anything else."""
+    if model is not None and reference is None and candidate is None:
+        return model, None
+    if model is None and reference is not None and candidate is not None:
+        return reference, candidate
+    raise UsageError("check takes either one MODEL or both --reference A and --candidate B")
 
 
 def _run(options: dict[str, Any], progress: Any) -> Any:
@@ -318,34 +349,3 @@ def _run(options: dict[str, Any], progress: Any) -> Any:
         trust=options.get("trust", False),
         progress=progress,
     )
-
-
-def _write_json(path: str, data: Any) -> None:
-    import json
-
-    from bittrue.tracefile import replacing
-
-    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    if path == "-":
-        click.echo(text, nl=False)
-        return
-    file = Path(path).resolve()
-    if file.exists() and not file.is_file():  # a device or a pipe has no half-written state, and must not be replaced
-        file.write_text(text, encoding="utf-8")
-        return
-    with replacing(file) as whole:
-        whole.write(text.encode())
-
-
-def _check_writable(file: Path) -> None:
-    """Raise UsageError where the JSON could not be written to ``file``."""
-    place = file if file.exists() and not file.is_file() else file.parent
-    if file.is_dir():
-        reason = "it is a folder"
-    elif not file.parent.is_dir():
-        reason = f"there is no folder {file.parent}"
-    elif not os.access(place, os.W_OK):
-        reason = f"{place} may not be written to"
-    else:
-        return
-    raise UsageError(f"the JSON cannot be written to {file}, because {reason}; name another file with --json")

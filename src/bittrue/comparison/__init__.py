@@ -1,6 +1,6 @@
 """Comparing what two runs produced: every bit, every figure, no tolerance and no verdict."""
 
-from .align import Alignment, align
+from .align import Alignment, align, align_models
 from .compare import Comparison, Pair, Summary, accuracy, compare, compare_pairs
 from .document import Published, document_lines, match_published, printed_lines, published_lines, published_table
 from .kernel import KernelStatus
@@ -22,6 +22,7 @@ __all__ = [
     "Summary",
     "accuracy",
     "align",
+    "align_models",
     "compare",
     "compare_pairs",
     "document_lines",

@@ -31,7 +31,7 @@ class Pair:
 
     @property
     def key(self) -> Key:
-        """The key that both records have."""
+        """The reference's key, which in two runs of one model is the candidate's as well."""
         return self.reference.key
 
     @property
@@ -123,15 +123,16 @@ def compare_pairs(alignment: Alignment) -> Iterator[Pair]:
     return (_pair(reference, candidate) for reference, candidate in alignment.matched)
 
 
-def compare(reference: Trace, candidate: Trace) -> Comparison:
+def compare(reference: Trace, candidate: Trace, alignment: Alignment | None = None) -> Comparison:
     """Compare two traces record by record.
 
-    Records are matched by key; those without a partner are reported, and so are pairs whose shape or dtype does not
-    allow a comparison. A float64 record (a truth) compares with float32: differences in float64, ULP distances in
-    float32's spacing. At most one pair of tensors is held at a time, and a block of memory-mapped ones.
+    Records are matched by key unless an ``alignment`` of the two says otherwise; those without a partner are
+    reported, and so are pairs whose shape or dtype does not allow a comparison. A float64 record (a truth) compares
+    with float32: differences in float64, ULP distances in float32's spacing. At most one pair of tensors is held at
+    a time, and a block of memory-mapped ones.
     Raises ComparisonError if the traces have no record in common.
     """
-    alignment = align(reference, candidate)
+    alignment = align(reference, candidate) if alignment is None else alignment
     if not alignment.matched:
         raise ComparisonError(_nothing_in_common(reference, candidate))
     return Comparison(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from bittrue.ops import (
     Binary,
     Cast,
     Compare,
+    Logical,
     MatMul,
     Op,
     Reduce,
@@ -28,10 +29,11 @@ from bittrue.ops import (
 from bittrue.traces import Array
 
 from .expansion import Constant, Expansion, InputRef, NodeRef, OpNode, Ref, WeightRef, constant_dtype
-from .model import Call, LayerNode, TensorRef
+from .masks import uses_mask
+from .model import Call, LayerNode, TensorRef, Weight
 from .options import Options
 
-__all__ = ["Formula", "Number", "Value"]
+__all__ = ["Formula", "Number", "Program", "Value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,14 @@ class Value:
         """Whether the elements are not equal."""
         return self.formula.apply(Compare("not_equal"), self, other)
 
+    def at_least(self, other: Number) -> Value:
+        """Whether the elements are no less than those of ``other``."""
+        return self.formula.apply(Compare("greater_equal"), self, other)
+
+    def equals(self, other: Number) -> Value:
+        """Whether the elements are equal."""
+        return self.formula.apply(Compare("equal"), self, other)
+
     def maximum(self, other: Number) -> Value:
         """The larger of two elements."""
         return self._with("maximum", other)
@@ -90,6 +100,18 @@ class Value:
     def where(self, then: Number, otherwise: Number) -> Value:
         """``then`` where self is true, else ``otherwise``."""
         return self.formula.apply(Select(), self, then, otherwise)
+
+    def __and__(self, other: Value) -> Value:
+        return self.formula.apply(Logical("and"), self, other)
+
+    def __or__(self, other: Value) -> Value:
+        return self.formula.apply(Logical("or"), self, other)
+
+    def __xor__(self, other: Value) -> Value:
+        return self.formula.apply(Logical("xor"), self, other)
+
+    def __invert__(self) -> Value:
+        return self.formula.apply(Logical("not"), self)
 
     def function(self, name: str) -> Value:
         """The function called ``name`` in `bittrue.ops.unary`."""
@@ -119,6 +141,18 @@ class Value:
         order.insert(destination % self.rank, source % self.rank)
         return self.transposed(*order)
 
+    def expanded(self, axis: int) -> Value:
+        """A new axis of size 1 at ``axis`` of the result."""
+        place = axis % (self.rank + 1)
+        last = self.formula.apply(Reshape((1,), self.rank), self)
+        return last.moved(-1, place)
+
+    def squeezed(self, *axes: int) -> Value:
+        """Without ``axes``, all of size 1."""
+        gone = {self.axis(axis) for axis in axes}
+        kept = [axis for axis in range(self.rank) if axis not in gone]
+        return self.transposed(*kept, *sorted(gone)).reshaped((), keep=len(kept)) if gone else self
+
     def sliced(self, axis: int, start: int | None, stop: int | None, step: int = 1) -> Value:
         """A stretch of ``axis``."""
         return self.formula.apply(Slice(axis, start, stop, step), self)
@@ -134,12 +168,12 @@ class Value:
     @property
     def rank(self) -> int:
         """Number of axes. Asking makes the expansion one for inputs of this rank alone."""
-        self.formula.depends_on_rank = True
+        self.formula.program.depends_on_rank = True
         return self.formula.spec(self.ref).rank
 
     def size(self, axis: int) -> int | None:
         """The size of ``axis``, None where it is not known."""
-        self.formula.depends_on_rank = True
+        self.formula.program.depends_on_rank = True
         return self.formula.spec(self.ref).shape[axis]
 
     def axis(self, axis: int) -> int:
@@ -153,43 +187,122 @@ class Value:
 Number = Value | float | Array
 
 
-class Formula:
-    """One call of one layer, being written out: its inputs, weights and options, and the ops so far.
+class Program:
+    """The ops written out so far. Formulas of layers inside one another, as in a wrapper, share one."""
 
-    ``specs`` are those of the call's tensors, positional ones first, then keyword ones.
+    def __init__(self, inputs: Sequence[TensorSpec], weights: Sequence[Weight]) -> None:
+        self.inputs = tuple(inputs)
+        self.weights = tuple(weights)
+        self.nodes: list[OpNode] = []
+        self.depends_on_rank = False
+        self._results: list[TensorSpec] = []
+
+    def add(self, op: Op, refs: Sequence[Ref]) -> NodeRef:
+        """One more op. Raises ModelError where its operands do not fit."""
+        specs = [None if isinstance(ref, Constant) else self.spec(ref) for ref in refs]
+        dtype = np.dtype(constant_dtype(tuple(specs)))
+        filled = [spec or _constant_spec(ref, dtype) for spec, ref in zip(specs, refs, strict=True)]
+        (result,) = op.infer(*filled)
+        self.nodes.append(OpNode(op, tuple(refs)))
+        self._results.append(result)
+        return NodeRef(len(self.nodes) - 1)
+
+    def spec(self, ref: Ref) -> TensorSpec:
+        """Shape and dtype of a value, as far as they are known."""
+        match ref:
+            case InputRef(index):
+                return self.inputs[index]
+            case WeightRef(index):
+                return TensorSpec.of(self.weights[index].value)
+            case NodeRef(index):
+                return self._results[index]
+            case Constant(value):
+                return TensorSpec.of(value)
+
+
+def _constant_spec(ref: Ref, dtype: np.dtype[Any]) -> TensorSpec:
+    assert isinstance(ref, Constant)
+    return TensorSpec(ref.value.shape, dtype if ref.value.dtype.kind == "f" else ref.value.dtype)
+
+
+class Formula:
+    """One call of one layer, being written out: its tensors, weights and options.
+
+    ``tensors`` are those it is called on, positional ones first, then keyword ones, as values of ``program``.
+    ``first_weight`` is the place of the layer's first weight among the program's.
     """
 
-    def __init__(self, layer: LayerNode, call: Call, specs: Sequence[TensorSpec]) -> None:
+    def __init__(
+        self, layer: LayerNode, call: Call, program: Program, tensors: Sequence[Ref], first_weight: int = 0
+    ) -> None:
         self.layer = layer
         self.call = call
-        self.specs = tuple(specs)
+        self.program = program
         self.options = Options(layer.name, layer.class_name, layer.config)
-        self.depends_on_rank = False
+        self._tensors = tuple(Value(self, ref) for ref in tensors)
+        self._first_weight = first_weight
         self._keywords: set[str] = set()
-        self._positional = False
-        self._nodes: list[OpNode] = []
-        self._results: list[TensorSpec] = []
+        self._constants_read = False
+
+    @classmethod
+    def of(cls, layer: LayerNode, call: Call, specs: Sequence[TensorSpec]) -> Formula:
+        """A formula of its own for a call on tensors of ``specs``."""
+        return cls(layer, call, Program(specs, layer.weights), [InputRef(index) for index in range(len(specs))])
 
     @property
     def inputs(self) -> tuple[Value, ...]:
-        """The tensors the layer is called on."""
-        return tuple(Value(self, InputRef(index)) for index in range(len(self.specs)))
+        """The tensors among the positional arguments; all there are if the call is not known."""
+        count = len(self.call.inputs)
+        return self._tensors[:count] if self.call.args or self.call.kwargs else self._tensors
 
     @property
     def x(self) -> Value:
         """The one tensor the layer is called on. Raises Unsupported if there are more or none."""
-        if len(self.specs) != 1:
-            raise self.refused(f"it is called on {len(self.specs)} tensors, where one is expected")
-        return self.inputs[0]
+        given = self.inputs or tuple(item for item in [self.keyword("inputs")] if isinstance(item, Value))
+        if len(given) != 1:
+            raise self.refused(f"it is called on {len(given)} tensors, where one is expected")
+        return given[0]
 
     def keyword(self, name: str, default: Any = None) -> Any:
-        """The call's keyword argument ``name``; a tensor as a Value."""
+        """The call's keyword argument ``name``; tensors in it as Values."""
         self._keywords.add(name)
-        value = self.call.kwargs.get(name, default)
-        if not isinstance(value, TensorRef):
-            return value
-        position = list(self.call.keyword_inputs).index(value)
-        return Value(self, InputRef(len(self.call.inputs) + position))
+        return self._valued(self.call.kwargs.get(name, default))
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """The argument at ``position``, or by ``name``; tensors in it as Values."""
+        self._constants_read = True
+        if not (self.call.args or self.call.kwargs):
+            return self._tensors[position] if position < len(self._tensors) else default
+        if position >= len(self.call.args):
+            return self.keyword(name, default)
+        return self._valued(self.call.args[position])
+
+    def operand(self, position: int, name: str, default: Any = None) -> Value:
+        """The argument as a value, whether it is a tensor, a number or an array. Raises Unsupported otherwise."""
+        return self.value(self.argument(position, name, default), name)
+
+    def value(self, item: Any, name: str) -> Value:
+        """``item`` of argument ``name`` as a value."""
+        if isinstance(item, Value):
+            return item
+        array = None if item is None or isinstance(item, str | Mapping) else np.asarray(item)
+        if array is None or array.dtype.kind not in "fiub":
+            raise self.refused(f"it is called with {name}={item!r}")
+        return self.constant(array)
+
+    def mask(self) -> Value | None:
+        """The mask that the call is given, if any: true where an element counts."""
+        mask = self.keyword("mask")
+        if mask is None or isinstance(mask, Value):
+            return mask
+        raise self.refused(f"it is called with mask={mask!r}")
+
+    def _valued(self, item: Any) -> Any:
+        if isinstance(item, TensorRef):
+            return self._tensors[(*self.call.inputs, *self.call.keyword_inputs).index(item)]
+        if isinstance(item, tuple):
+            return tuple(self._valued(inner) for inner in item)
+        return [self._valued(inner) for inner in item] if isinstance(item, list) else item
 
     def weight(self, name: str, occurrence: int = 0) -> Value:
         """The ``occurrence``-th weight whose short name is ``name``. Raises ModelError if there is none."""
@@ -199,61 +312,59 @@ class Formula:
             raise ModelError(
                 f"layer {self.layer.name!r} lacks the weight {name!r} that its options ask for; it has {have}"
             )
-        return Value(self, WeightRef(found[occurrence], name))
+        return Value(self, WeightRef(self._first_weight + found[occurrence], name))
 
-    def constant(self, value: float | Array) -> Value:
+    def constant(self, value: Any) -> Value:
         """A number, or an array of numbers, from the configuration."""
         return Value(self, Constant(np.asarray(value)))
 
     def apply(self, op: Op, *operands: Number) -> Value:
         """The result of ``op``. Raises ModelError, naming the layer, where the operands do not fit."""
-        values = [item if isinstance(item, Value) else self.constant(item) for item in operands]
-        specs = [None if isinstance(value.ref, Constant) else self.spec(value.ref) for value in values]
-        dtype = np.dtype(constant_dtype(tuple(specs)))
-        filled = [spec or self._constant_spec(value, dtype) for spec, value in zip(specs, values, strict=True)]
+        refs = [item.ref if isinstance(item, Value) else Constant(np.asarray(item)) for item in operands]
         try:
-            (result,) = op.infer(*filled)
+            return Value(self, self.program.add(op, refs))
         except ModelError as error:
             raise ModelError(f"layer {self.layer.name!r} ({self.layer.class_name}): {error}") from error
-        self._nodes.append(OpNode(op, tuple(value.ref for value in values)))
-        self._results.append(result)
-        return Value(self, NodeRef(len(self._nodes) - 1))
-
-    def _constant_spec(self, value: Value, dtype: np.dtype[Any]) -> TensorSpec:
-        assert isinstance(value.ref, Constant)
-        array = value.ref.value
-        return TensorSpec(array.shape, dtype if array.dtype.kind == "f" else array.dtype)
 
     def spec(self, ref: Ref) -> TensorSpec:
         """Shape and dtype of a value, as far as they are known."""
-        match ref:
-            case InputRef(index):
-                return self.specs[index]
-            case WeightRef(index):
-                return TensorSpec.of(self.layer.weights[index].value)
-            case NodeRef(index):
-                return self._results[index]
-            case Constant(value):
-                return TensorSpec.of(value)
+        return self.program.spec(ref)
+
+    def inner(self, layer: LayerNode, call: Call, tensors: Sequence[Value], first_weight: int = 0) -> Formula:
+        """The formula of a layer inside this one, whose first weight is this one's ``first_weight``-th."""
+        refs = [tensor.ref for tensor in tensors]
+        return Formula(layer, call, self.program, refs, self._first_weight + first_weight)
+
+    def elsewhere(self, program: Program, tensors: Sequence[Ref]) -> Formula:
+        """The same layer, with the same options, written in another program on other ``tensors``."""
+        formula = Formula(self.layer, self.call, program, tensors, self._first_weight)
+        formula.options = self.options
+        return formula
 
     def refused(self, because: str) -> Unsupported:
         """The error for a layer that cannot be expressed as it is called."""
         name, kind = self.layer.name, self.layer.class_name
         return Unsupported(f"layer {name!r} ({kind}) cannot be expressed faithfully: {because}", layer=name)
 
-    def finished(self, outputs: Value | tuple[Value, ...]) -> Expansion:
-        """The expansion. Raises Unsupported for options that nobody read."""
+    def check_all_read(self) -> None:
+        """Raises Unsupported for options or arguments that nobody read. A mask is read by those who compute with it."""
         self.options.finish()
         for name, value in self.call.kwargs.items():
-            if value is not None and value is not False and name not in self._keywords:
+            unused_mask = name == "mask" and not uses_mask(self.layer)
+            if value is not None and value is not False and name not in self._keywords and not unused_mask:
                 raise self.refused(f"it is called with {name}={value!r}")
         extra = [item for item in _flattened(self.call.args) if item is not None and not isinstance(item, TensorRef)]
-        if extra and not self._positional:
+        if extra and not self._constants_read:
             raise self.refused(f"it is called with {extra[0]!r} beside its tensors")
+
+    def finished(self, outputs: Value | tuple[Value, ...]) -> Expansion:
+        """The expansion. Raises Unsupported for options that nobody read."""
+        self.check_all_read()
         values = outputs if isinstance(outputs, tuple) else (outputs,)
-        ranks = tuple(spec.rank if self.depends_on_rank else None for spec in self.specs)
+        program = self.program
+        ranks = tuple(spec.rank if program.depends_on_rank else None for spec in program.inputs)
         refs = tuple(value.ref for value in values)
-        return Expansion(tuple(self._nodes), refs, tuple(map(self.spec, refs)), ranks)
+        return Expansion(tuple(program.nodes), refs, tuple(map(self.spec, refs)), ranks)
 
 
 def _flattened(value: Any) -> list[Any]:

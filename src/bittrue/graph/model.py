@@ -122,7 +122,8 @@ class Graph:
     """A model: ``layers`` in topological order, input layers included.
 
     ``kind`` is ``Functional`` or ``Sequential`` (what the user built; a Sequential is stored as a chain).
-    ``outputs`` keeps the order and the repetitions of the model's own outputs.
+    ``outputs`` keeps the order and the repetitions of the model's own outputs. Masks that Keras sends
+    along with tensors are not part of it; `bittrue.graph.explicit_masks` puts them in.
     """
 
     name: str

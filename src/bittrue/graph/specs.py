@@ -40,6 +40,11 @@ class _Inference:
         except ModelError:
             return []
 
+    def entered(
+        self, call: LayerCall, operands: Sequence[TensorSpec | None], masks: Sequence[TensorSpec | None]
+    ) -> Sequence[TensorSpec | None]:
+        return operands
+
     def missing(self, call: LayerCall, operands: Sequence[TensorSpec | None]) -> TensorSpec | None:
         return None
 

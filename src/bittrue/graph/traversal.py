@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bittrue.errors import ModelError
 
-from .model import Graph, LayerCall, LayerNode, TensorRef
+from .model import Call, Graph, LayerCall, LayerNode, TensorRef
 
 __all__ = ["Visitor", "operands_of", "schedule", "traverse"]
 
@@ -20,6 +20,10 @@ class Visitor(Protocol[Item]):
 
     def visit(self, call: LayerCall, operands: Sequence[Item]) -> Sequence[Item]:
         """What a call of a layer (not a nested model) makes of its operands; may be less than it really returns."""
+        ...
+
+    def entered(self, call: LayerCall, operands: Sequence[Item], masks: Sequence[Item]) -> Sequence[Item]:
+        """What the inputs of a nested model are, called on ``operands`` with ``masks`` beside them."""
         ...
 
     def missing(self, call: LayerCall, operands: Sequence[Item]) -> Item:
@@ -41,7 +45,11 @@ def operands_of(layer: LayerNode, call: int) -> tuple[TensorRef, ...]:
     """The tensors a call is made on: positional ones, then keyword ones."""
     if not layer.calls:
         return ()
-    return layer.calls[call].inputs + layer.calls[call].keyword_inputs
+    return _refs(layer.calls[call])
+
+
+def _refs(call: Call) -> tuple[TensorRef, ...]:
+    return call.inputs + call.keyword_inputs
 
 
 def schedule(graph: Graph) -> Iterator[tuple[LayerNode, int]]:
@@ -93,9 +101,13 @@ class _Walk(Generic[Item]):
     def _results(self, call: LayerCall, operands: Sequence[Item]) -> Sequence[Item]:
         if call.layer.subgraph is None:
             return self._visitor.visit(call, operands)
-        if len(operands) != len(call.layer.subgraph.inputs):
-            raise ModelError(f"model {call.name!r} is called on {len(operands)} tensors, which are not its inputs")
-        return self.run(call.layer.subgraph, operands, call.path, call.nodes)
+        made = call.layer.calls[call.nodes[-1]]
+        masks = list(Call((made.kwargs.get("mask"),)).inputs)
+        given = [item for item, ref in zip(operands, _refs(made), strict=True) if ref not in masks]
+        beside = [item for item, ref in zip(operands, _refs(made), strict=True) if ref in masks]
+        if len(given) != len(call.layer.subgraph.inputs):
+            raise ModelError(f"model {call.name!r} is called on {len(given)} tensors, which are not its inputs")
+        return self.run(call.layer.subgraph, self._visitor.entered(call, given, beside), call.path, call.nodes)
 
 
 class _Readers:

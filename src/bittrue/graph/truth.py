@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from bittrue.tracefile import TraceWriter
 from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 from .evaluate import layer_truth
-from .masks import makes_mask, passes_mask, uses_mask
-from .model import Graph, LayerCall
+from .explicit_masks import with_masks
+from .masks import passes_mask, uses_mask
+from .model import Call, Graph, LayerCall
 from .traversal import traverse
 
 __all__ = ["evaluate"]
@@ -26,16 +27,16 @@ def evaluate(graph: Graph, inputs: Mapping[str, Array], *, save: Path | None = N
 
     Inputs are cast to the dtypes the model takes, as every runtime does; weights are taken as their exact bits.
     An activation is let go once nothing reads it any more; records go to ``save``, or to a temporary file that
-    ends with the trace. A layer that cannot be expressed, or that would compute with a mask, has no truth, nor
-    has what depends on it: the provenance's detail ``no_truth`` maps the name of each such layer to the reason.
-    Raises InputError for inputs that do not fit the model.
+    ends with the trace. A layer that cannot be expressed, or that computes with a mask that its call does not name,
+    has no truth, nor has what depends on it: the provenance's detail ``no_truth`` maps the name of each such layer
+    to the reason. Raises InputError for inputs that do not fit the model.
     """
     feeds = _feeds(graph, inputs)
     with TraceWriter(save) as writer:
         for spec in graph.inputs:
             writer.add(Record.of(Key("input", spec.name), np.ascontiguousarray(inputs[spec.name])))
-        evaluation = _Evaluation(writer)
-        traverse(graph, feeds, evaluation)
+        evaluation = _Evaluation(writer, {call.name for call in graph.calls()})
+        traverse(with_masks(graph), feeds, evaluation)
         details = {"no_truth": evaluation.no_truth}
         return writer.finish(Provenance("truth", "bittrue", "float64", _VERSION, details=details))
 
@@ -47,7 +48,8 @@ _VERSION = "1"  # of the float64 evaluation; raised whenever its results may mov
 class _Tensor:
     """A tensor on its way: ``array``, or the layer ``without`` truth that it comes from.
 
-    ``masked`` says whether Keras would send a mask along.
+    ``masked`` says whether Keras would send a mask along that no call of the graph names: a nested model's inputs
+    are masked where it is called with a mask.
     """
 
     array: Array | None
@@ -58,12 +60,13 @@ class _Tensor:
 class _Evaluation:
     """Evaluates and records one call after the other."""
 
-    def __init__(self, writer: TraceWriter) -> None:
+    def __init__(self, writer: TraceWriter, recorded: set[str]) -> None:
         self.no_truth: dict[str, str] = {}
         self._writer = writer
+        self._recorded = recorded
 
     def visit(self, call: LayerCall, operands: Sequence[_Tensor]) -> Sequence[_Tensor]:
-        masked = _masked(call, operands)
+        masked = _passed(call, operands)
         arrays = [tensor.array for tensor in operands if tensor.array is not None]
         reason = self._obstacle(call, operands)
         if reason is None:
@@ -79,24 +82,42 @@ class _Evaluation:
         for tensor in operands:
             if tensor.array is None:
                 return f"it depends on {tensor.without!r}, which has none"
-        if uses_mask(call.layer) and any(tensor.masked for tensor in operands):
-            return "Keras computes it with a mask, which is not evaluated here"
+        if uses_mask(call.layer) and _masked(call, operands) and not _given_masks(call):
+            return "Keras computes it with the mask of the model that it is in, which is not evaluated here"
         return None
+
+    def entered(self, call: LayerCall, operands: Sequence[_Tensor], masks: Sequence[_Tensor]) -> Sequence[_Tensor]:
+        masked = bool(masks) or any(tensor.masked for tensor in operands)
+        return [replace(tensor, masked=masked) for tensor in operands]
 
     def missing(self, call: LayerCall, operands: Sequence[_Tensor]) -> _Tensor:
         origin = next((tensor.without for tensor in operands if tensor.array is None), call.name)
-        return _Tensor(None, _masked(call, operands), origin)
+        return _Tensor(None, _passed(call, operands), origin)
 
     def made(self, call: LayerCall, results: Sequence[_Tensor]) -> None:
         for index, tensor in enumerate(results):
-            if tensor.array is not None:
+            if tensor.array is not None and call.name in self._recorded:
                 key = Key("output", call.name, call.call, index)
                 self._writer.add(Record.of(key, np.ascontiguousarray(tensor.array)))
 
 
 def _masked(call: LayerCall, operands: Sequence[_Tensor]) -> bool:
-    inherited = passes_mask(call.layer) and any(tensor.masked for tensor in operands)
-    return makes_mask(call.layer) or inherited
+    """Whether a mask that is not named reaches the call."""
+    return any(tensor.masked for tensor in operands)
+
+
+def _passed(call: LayerCall, operands: Sequence[_Tensor]) -> bool:
+    return passes_mask(call.layer) and _masked(call, operands)
+
+
+def _given_masks(call: LayerCall) -> bool:
+    """Whether the call names the masks it computes with."""
+    kwargs = call.layer.calls[call.nodes[-1]].kwargs if call.layer.calls else {}
+    return any(name.endswith("mask") and _tensor_in(value) for name, value in kwargs.items())
+
+
+def _tensor_in(value: object) -> bool:
+    return bool(Call((value,)).inputs)
 
 
 def _feeds(graph: Graph, inputs: Mapping[str, Array]) -> list[_Tensor]:

@@ -9,7 +9,6 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import ExactOp, TensorSpec
-from .base import broadcast as broadcast_shapes
 
 __all__ = ["Broadcast"]
 
@@ -22,7 +21,8 @@ class Broadcast(ExactOp):
 
     def _infer(self, *specs: TensorSpec) -> TensorSpec:
         (x,) = specs
-        if x.rank > len(self.shape) or broadcast_shapes(x.shape, self.shape) != self.shape:
+        behind = self.shape[len(self.shape) - x.rank :]
+        if x.rank > len(self.shape) or any(n not in (None, 1, m) for n, m in zip(x.shape, behind, strict=True)):
             raise self.refused(x, because=f"it does not broadcast to {self.shape}")
         return TensorSpec(self.shape, x.dtype)
 

@@ -35,6 +35,7 @@ __all__ = ["NodeLink", "NodeRuntime"]
 _TICK = 0.25  # seconds between chances for Ctrl-C
 _TAIL = 20  # lines of standard error kept
 _LAST_WORDS = 1.0  # seconds for the process to end and its standard error to arrive
+_BANNER = "Hi, looks like you are running TensorFlow.js in Node.js"  # which it prints whenever it starts
 _KEPT = ("PATH", "HOME", "LANG", "SYSTEMROOT", "WINDIR", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH")
 """Of the environment: what a program needs to start, and nothing (NODE_OPTIONS, …) that changes what it does."""
 
@@ -118,7 +119,7 @@ class NodeLink:
         self._listener.join(_LAST_WORDS)
         with suppress(Exception):
             self._tree.process.wait(_LAST_WORDS)
-        said = " ".join(line.strip() for line in self._errors if line.strip())
+        said = " ".join(line.strip() for line in self._errors if line.strip("= ") and not line.startswith(_BANNER))
         return (self._tree.ended or "its process closed its output") + (f" saying {said[-500:]!r}" if said else "")
 
 

@@ -18,11 +18,14 @@ import { Failure, messageOf } from "./failure.js";
 /**
  * @typedef {object} Artifact  what TensorFlow.js asks of an IOHandler, in every version
  * @property {any} modelTopology
+ * @property {any} [signature]  of a graph-model
+ * @property {any} [userDefinedMetadata]
  * @property {WeightSpec[]} weightSpecs
  * @property {ArrayBuffer} weightData
  */
 
 const MODEL = "model.json";
+const FORMATS = ["layers-model", "graph-model"];
 
 /** @type {{[dtype: string]: number}} bytes of one element in a shard */
 const STORED_SIZE = { float32: 4, int32: 4, bool: 1, uint8: 1, uint16: 2, float16: 2, complex64: 8 };
@@ -37,15 +40,15 @@ const STORED_SIZE = { float32: 4, int32: 4, bool: 1, uint8: 1, uint16: 2, float1
  * @throws {Failure} artifact
  */
 export async function loadArtifact(artifact, hashes, platform) {
-  if (artifact.format !== "layers-model") {
-    throw new Failure("artifact", `the artifact is a ${artifact.format}: this agent runs layers-models`);
+  if (!FORMATS.includes(artifact.format)) {
+    throw new Failure("artifact", `the artifact is a ${artifact.format}: this agent runs ${FORMATS.join("s and ")}s`);
   }
   if (!(MODEL in hashes)) throw new Failure("artifact", `the artifact has no ${MODEL}`);
   /** @type {Map<string, Uint8Array>} */
   const files = new Map();
   for (const [path, hash] of Object.entries(hashes)) files.set(path, await readChecked(artifact, path, hash, platform));
-  const { modelTopology, weightsManifest } = parseModel(/** @type {Uint8Array} */ (files.get(MODEL)));
-  return { modelTopology, ...joinWeights(weightsManifest, files) };
+  const { weightsManifest, ...model } = parseModel(/** @type {Uint8Array} */ (files.get(MODEL)));
+  return { ...model, ...joinWeights(weightsManifest, files) };
 }
 
 /**
@@ -77,7 +80,7 @@ export function isPlainPath(path) {
   return /^[^\\:\u0000-\u001f]+$/.test(path) && path.split("/").every((part) => !["", ".", ".."].includes(part));
 }
 
-/** @param {Uint8Array} bytes @returns {{modelTopology: any, weightsManifest: any[]}} */
+/** @param {Uint8Array} bytes @returns {{modelTopology: any, signature?: any, userDefinedMetadata?: any, weightsManifest: any[]}} */
 function parseModel(bytes) {
   let model;
   try {
@@ -86,11 +89,11 @@ function parseModel(bytes) {
     throw new Failure("artifact", `${MODEL} is not JSON: ${messageOf(error)}`);
   }
   if (typeof model?.modelTopology !== "object" || model.modelTopology === null) {
-    throw new Failure("artifact", `${MODEL} has no modelTopology: it is not a TensorFlow.js layers-model`);
+    throw new Failure("artifact", `${MODEL} has no modelTopology: it is not a TensorFlow.js model`);
   }
-  const { modelTopology, weightsManifest = [] } = model;
+  const { modelTopology, signature, userDefinedMetadata, weightsManifest = [] } = model;
   if (!Array.isArray(weightsManifest)) throw new Failure("artifact", `${MODEL} has a weightsManifest that is no list`);
-  return { modelTopology, weightsManifest };
+  return { modelTopology, weightsManifest, ...(modelTopology.node ? { signature, userDefinedMetadata } : {}) };
 }
 
 /**

@@ -6,7 +6,7 @@ import { messageOf } from "./failure.js";
 /**
  * @typedef {import("./bits.js").Plain} Plain
  * @typedef {import("./types.js").Call} Call
- * @typedef {import("./types.js").Container} Container
+ * @typedef {import("./types.js").Predictor} Predictor
  * @typedef {import("./types.js").Tensor} Tensor
  */
 
@@ -88,7 +88,7 @@ export async function checkRuns(first, predict, runs, names) {
  * Predict the same examples twice over in one batch: both halves must give the bits that they gave alone.
  *
  * @param {any} tf
- * @param {Container} model
+ * @param {Predictor} model
  * @param {Tensor[]} inputs
  * @param {Plain[]} alone the prediction
  * @param {string[]} names
@@ -114,7 +114,7 @@ export async function checkBatch(tf, model, inputs, alone, names) {
   return check("batch", true, `the same bits at other positions of a batch of ${2 * size}`);
 }
 
-/** @param {any} tf @param {Container} model @param {Tensor[]} inputs @returns {Tensor[]} */
+/** @param {any} tf @param {Predictor} model @param {Tensor[]} inputs @returns {Tensor[]} */
 function predictTwice(tf, model, inputs) {
   const doubled = inputs.map((input) => tf.concat([input, input], 0));
   try {
@@ -135,7 +135,7 @@ function halves(tensors, which) {
 /**
  * One prediction of all examples in a single batch; a stateful model starts from its initial states.
  *
- * @param {Container} model
+ * @param {Predictor} model
  * @param {Tensor[]} inputs
  * @returns {Tensor[]} to be disposed by the caller
  */

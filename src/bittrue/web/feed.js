@@ -3,7 +3,7 @@
 import { Failure } from "./failure.js";
 
 /**
- * @typedef {import("./types.js").Container} Container
+ * @typedef {import("./types.js").Predictor} Predictor
  * @typedef {import("./types.js").Tensor} Tensor
  * @typedef {import("./types.js").Values} Values
  * @typedef {import("./wire.js").Received} Received
@@ -21,7 +21,7 @@ const VIEWS = {
  * The input tensors, in the model's order. They are cast here as `predict` would cast them, so that it need not.
  *
  * @param {any} tf
- * @param {Container} model
+ * @param {Predictor} model
  * @param {Received[]} received in the order of the model's inputs, or called by their names
  * @returns {{name: string, tensor: Tensor}[]}
  * @throws {Failure} predict: another number of inputs, dtypes that cannot be fed, or batches of different sizes

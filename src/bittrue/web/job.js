@@ -2,19 +2,19 @@
 
 import { loadArtifact } from "./artifact.js";
 import { readTensor } from "./bits.js";
-import { Capture } from "./capture.js";
 import { checkBatch, checkCalls, checkDevice, checkRuns, predictOnce, readAll } from "./checks.js";
 import { describeEnvironment, startBackend, watchDevice } from "./environment.js";
 import { Failure, messageOf, toFailure } from "./failure.js";
 import { makeFeed } from "./feed.js";
-import { Plan, describeLayers, foreseenSizes, leafLayers, modelConfig } from "./plan.js";
-import { WindowedCapture, windowEnds } from "./windows.js";
+import { GraphSubject } from "./graph-model.js";
+import { LayersSubject } from "./subject.js";
+import { windowEnds } from "./windows.js";
 
 /**
  * @typedef {import("./bits.js").Plain} Plain
  * @typedef {import("./failure.js").Failure} FailureType
  * @typedef {import("./report.js").Report} Report
- * @typedef {import("./types.js").Container} Container
+ * @typedef {import("./subject.js").Subject} Subject
  * @typedef {import("./types.js").Job} Job
  * @typedef {import("./types.js").Platform} Platform
  * @typedef {import("./types.js").Tensor} Tensor
@@ -40,19 +40,18 @@ export async function runJob(job, inbox, platform, report, lose) {
   await report.emit(await describeEnvironment(tf, job, platform));
   const artifact = await loadArtifact(job.artifact, job.hashes, platform);
   await report.enter("building");
-  const model = await buildModel(tf, job, artifact);
+  const subject = await buildModel(tf, job, artifact);
   try {
-    const plan = new Plan(model, modelConfig(artifact.modelTopology));
-    const feed = makeFeed(tf, model, received);
+    const feed = makeFeed(tf, subject.model, received);
     try {
-      const peak = await new ModelRun(tf, job, report, model, plan, feed).go();
+      const peak = await new ModelRun(tf, job, report, subject, feed).go();
       if (device) await report.emit(checkDevice(device.faults));
       await report.emit({ type: "done", timings: report.timings(), memory: peak });
     } finally {
       feed.forEach(({ tensor }) => tensor.dispose());
     }
   } finally {
-    model.dispose();
+    subject.model.dispose();
   }
 }
 
@@ -66,14 +65,18 @@ async function loadTf({ runtime }, platform) {
   return tf;
 }
 
-/** @param {any} tf @param {Job} job @param {import("./artifact.js").Artifact} artifact @returns {Promise<Container>} */
+/** @param {any} tf @param {Job} job @param {import("./artifact.js").Artifact} artifact @returns {Promise<Subject>} */
 async function buildModel(tf, job, artifact) {
+  const graph = job.artifact.format === "graph-model";
+  const handler = { load: async () => artifact };
+  let model;
   try {
-    return await tf.loadLayersModel({ load: async () => artifact });
+    model = await (graph ? tf.loadGraphModel(handler) : tf.loadLayersModel(handler));
   } catch (error) {
     const { code } = toFailure(error, "building");
     throw new Failure(code, `TensorFlow.js ${job.runtime.version} refuses the model: ${messageOf(error)}`);
   }
+  return graph ? new GraphSubject(model, artifact) : new LayersSubject(tf, model, artifact.modelTopology);
 }
 
 /** A loaded model and its inputs, and everything that the job wants to know of them. */
@@ -82,16 +85,15 @@ class ModelRun {
    * @param {any} tf
    * @param {Job} job
    * @param {Report} report
-   * @param {Container} model
-   * @param {Plan} plan
+   * @param {Subject} subject
    * @param {{name: string, tensor: Tensor}[]} feed
    */
-  constructor(tf, job, report, model, plan, feed) {
+  constructor(tf, job, report, subject, feed) {
     this.tf = tf;
     this.job = job;
     this.report = report;
-    this.model = model;
-    this.plan = plan;
+    this.subject = subject;
+    this.model = subject.model;
     this.feed = feed;
     /** Most bytes of tensors seen held at once. */
     this.peak = 0;
@@ -103,10 +105,10 @@ class ModelRun {
   /** @returns {Promise<number>} most bytes of tensors seen held at once */
   async go() {
     const { job, report } = this;
-    const sizes = job.capture ? foreseenSizes(this.plan, this.batch, this.wanted) : [];
+    const sizes = job.capture ? this.subject.sizes(this.batch, this.wanted) : [];
     const bytes = sizes?.reduce((sum, size) => sum + size, 0) ?? null;
     const windows = sizes === null ? null : Math.max(1, windowEnds(sizes, 0, job.budget).length);
-    await report.emit({ type: "model", layers: [...describeLayers(this.model, this.plan)], bytes, windows });
+    await report.emit({ type: "model", layers: [...this.subject.layers()], bytes, windows });
     await report.enter("sending");
     for (const { name, tensor } of this.feed) {
       await report.record("input", { path: [name], nodes: [0] }, 0, await readTensor(tensor));
@@ -117,16 +119,17 @@ class ModelRun {
     return this.peak;
   }
 
+  get tensors() {
+    return this.feed.map(({ tensor }) => tensor);
+  }
+
   get batch() {
     return this.feed[0].tensor.shape[0];
   }
 
   async #sendWeights() {
-    for (const [path, layer] of leafLayers(this.model)) {
-      const call = { path, nodes: path.map(() => 0) };
-      for (const [index, weight] of layer.getWeights().entries()) {
-        await this.report.record("weight", call, index, await readTensor(weight));
-      }
+    for (const [path, index, weight] of this.subject.weights()) {
+      await this.report.record("weight", { path, nodes: path.map(() => 0) }, index, await readTensor(weight));
     }
   }
 
@@ -137,7 +140,7 @@ class ModelRun {
     await report.enter("predicting");
     const first = await this.#firstPrediction();
     if (job.runs > 1) await report.emit(await checkRuns(first, this.predict, job.runs, names));
-    if (job.batch) await report.emit(await checkBatch(this.tf, model, this.feed.map(({ tensor }) => tensor), first, names));
+    if (job.batch) await report.emit(await checkBatch(this.tf, model, this.tensors, first, names));
     await report.enter("sending");
     for (const [index, output] of first.entries()) {
       await report.record("prediction", { path: [names[index]], nodes: [0] }, index, output);
@@ -150,24 +153,13 @@ class ModelRun {
     try {
       return await readAll(this.predict());
     } catch (error) {
-      throw toFailure(error, "predicting", this.#failingLayer());
+      throw toFailure(error, "predicting", this.subject.failingLayer({ predict: this.predict, feed: this.tensors }));
     }
-  }
-
-  /** The layer at which a prediction fails, found by watching it fail once more. @returns {string | null} */
-  #failingLayer() {
-    const capture = new Capture(this.tf, this.plan, () => false);
-    try {
-      capture.pass(this.predict, () => false).outputs.forEach((tensor) => tensor.dispose());
-    } catch {
-      // it was to fail: `capture` has noted where
-    }
-    return capture.failedAt;
   }
 
   /** One plain prediction, to be disposed by the caller. @returns {Tensor[]} */
   predict = () => {
-    const outputs = predictOnce(this.model, this.feed.map(({ tensor }) => tensor));
+    const outputs = predictOnce(this.model, this.tensors);
     this.watch();
     return outputs;
   };
@@ -180,15 +172,11 @@ class ModelRun {
   async #capture(prediction, windows) {
     const { job, report, predict, watch } = this;
     await report.enter("sending");
-    for (const { position, path, nodes, implicit } of this.plan.inputs) {
-      const known = !implicit || job.calls?.some((call) => call.path.join("/") === path.join("/"));
-      if (!known || !this.wanted(path.join("/"))) continue;
-      await report.record("output", { path, nodes }, 0, await readTensor(this.feed[position].tensor));
-    }
-    const capture = new Capture(this.tf, this.plan, this.wanted);
-    const names = this.model.outputNames;
-    const run = { predict, prediction, names, budget: job.budget, watch };
-    const { calls, checks } = await new WindowedCapture(capture, report, run).go(windows);
+    const run = {
+      predict, watch, prediction, windows,
+      feed: this.tensors, batch: this.batch, names: this.model.outputNames, budget: job.budget, calls: job.calls ?? null,
+    };
+    const { calls, checks } = await this.subject.capture(run, report, this.wanted);
     for (const found of checks) await report.emit(found);
     if (job.calls != null) await report.emit(checkCalls(job.calls, calls));
   }

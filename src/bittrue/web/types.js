@@ -80,6 +80,17 @@
  */
 
 /**
+ * @typedef {object} Predictor  what is fed and predicts, whatever it is made of
+ * @property {{shape: (number | null)[], dtype: string}[]} inputs
+ * @property {string[]} inputNames
+ * @property {string[]} outputNames
+ * @property {boolean} stateful
+ * @property {(x: Tensor[], args: {batchSize: number}) => Tensor | Tensor[]} predict
+ * @property {() => void} resetStates
+ * @property {() => void} dispose
+ */
+
+/**
  * @typedef {object} LayerConfig  a layer as a `model.json` describes it
  * @property {string} class_name
  * @property {string} [name]

@@ -9,21 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from bittrue.errors import ArtifactError
 
-__all__ = ["MODEL_JSON", "Artifact", "file_hash", "read_artifact"]
+from .manifest import Group, parse_manifest
+
+__all__ = ["MODEL_JSON", "Artifact", "file_hash", "read_artifact", "read_document"]
 
 MODEL_JSON = "model.json"
-_LARGEST_JSON = 256 * 2**20
-_LARGEST_WEIGHTS = 2**40  # bytes; no machine that Bittrue runs on holds more
-_BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1, "complex64": 8}
-_STORED = ("float16", "uint16", "uint8")
+_LARGEST_JSON = 64 * 2**20  # one of empty lists alone takes thirty times its size once it is parsed
 _VERSION = re.compile(r"for TensorFlow\.js (\S+)$")
 
 # What means something else in a URL or on another system than in a POSIX path.
@@ -35,13 +35,39 @@ class Artifact:
     """A model that TensorFlow.js can load from ``folder``.
 
     ``format`` is ``layers-model`` or ``graph-model``; ``version`` the TensorFlow.js version it was written for,
-    empty where it does not say; ``files`` the SHA-256 of each file in hexadecimal, by its POSIX path in ``folder``.
+    empty where it does not say; ``files`` the SHA-256 of each file in hexadecimal, by its POSIX path in ``folder``;
+    ``groups`` what its manifest says of the weights; ``reason`` why a conversion that could choose wrote a graph-model.
     """
 
     folder: Path
     format: str
     version: str
     files: Mapping[str, str]
+    groups: tuple[Group, ...] = field(default=(), repr=False, compare=False)
+    reason: str | None = field(default=None, compare=False)
+
+    def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Every weight by its name, with the bits that TensorFlow.js holds after loading: quantised ones as float32.
+
+        Raises ArtifactError where a file is not the one that was read when the artifact was opened.
+        """
+        for group in self.groups:
+            files = (self._unaltered(path) for path in group.paths)
+            left = memoryview(b"")
+            for weight in group.weights:
+                raw = bytearray()
+                while len(raw) < weight.nbytes:
+                    left = left or memoryview(next(files))
+                    piece = left[: weight.nbytes - len(raw)]
+                    raw += piece
+                    left = left[len(piece) :]
+                yield weight.name, weight.decode(raw)
+
+    def _unaltered(self, path: str) -> bytes:
+        data = _shard(path, self.folder).read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.files[path]:
+            raise ArtifactError(f"{self.folder}: the weight file {path} has changed since it was opened; open it again")
+        return data
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -51,13 +77,12 @@ def read_artifact(path: Path) -> Artifact:
     of impossible shape, shards whose length is not what the manifest says, anything named twice.
     """
     folder = path.parent if path.name == MODEL_JSON and not path.is_dir() else path
-    document = _document(folder)
-    groups = _groups(document, folder)
-    _check_names(groups, folder)
+    document = read_document(folder)
+    groups = parse_manifest(document, folder / MODEL_JSON)
     files = {MODEL_JSON: file_hash(folder / MODEL_JSON)}
     for group in groups:
         files.update(_check_group(group, folder))
-    return Artifact(folder, _format(document, folder), _version(document), files)
+    return Artifact(folder, _format(document, folder), _version(document), files, groups)
 
 
 def file_hash(path: Path) -> str:
@@ -66,12 +91,13 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _document(folder: Path) -> dict[str, Any]:
+def read_document(folder: Path) -> dict[str, Any]:
+    """The JSON object in the folder's ``model.json``. Raises ArtifactError where it is none, or describes no model."""
     path = folder / MODEL_JSON
     try:
         if _inside(path, folder).stat().st_size > _LARGEST_JSON:
             raise ArtifactError(f"{path} is larger than {_LARGEST_JSON >> 20} MiB, which no model needs")
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_constant=_no_json)
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; give the folder that a model was converted into") from None
     except OSError as error:
@@ -81,6 +107,11 @@ def _document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("modelTopology"), dict):
         raise ArtifactError(f"{path} describes no model: it has no modelTopology")
     return document
+
+
+def _no_json(constant: str) -> float:
+    """NaN and infinities: Python reads them, browsers do not."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _format(document: Mapping[str, Any], folder: Path) -> str:
@@ -97,35 +128,10 @@ def _version(document: Mapping[str, Any]) -> str:
     return match[1] if match else ""
 
 
-def _groups(document: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    groups = document.get("weightsManifest", [])
-    sound = isinstance(groups, list) and all(
-        isinstance(group, dict) and isinstance(group.get("paths"), list) and isinstance(group.get("weights"), list)
-        for group in groups
-    )
-    if not sound:
-        raise ArtifactError(
-            f"{folder / MODEL_JSON}: its weightsManifest is not a list of groups with paths and weights"
-        )
-    return list(groups)
-
-
-def _check_names(groups: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Paths and weights are named once. Paths that differ in case alone are one file on some systems."""
-    seen: set[tuple[str, str]] = {("path", MODEL_JSON)}
-    for group in groups:
-        paths = [("path", str(path).casefold()) for path in group["paths"]]
-        weights = [("weight", str(weight.get("name"))) for weight in group["weights"] if isinstance(weight, dict)]
-        for kind, name in paths + weights:
-            if (kind, name) in seen:
-                raise ArtifactError(f"{folder / MODEL_JSON} names the {kind} {name!r} twice")
-            seen.add((kind, name))
-
-
-def _check_group(group: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def _check_group(group: Group, folder: Path) -> dict[str, str]:
     """Hashes of a group's files, whose lengths together must be that of its weights."""
-    expected = sum(_weight_bytes(weight, folder) for weight in group["weights"])
-    files = {str(path): _shard(path, folder) for path in group["paths"]}
+    expected = group.nbytes
+    files = {str(path): _shard(path, folder) for path in group.paths}
     found = sum(file.stat().st_size for file in files.values())
     if found != expected:
         names = ", ".join(files) or "no file"
@@ -134,34 +140,6 @@ def _check_group(group: Mapping[str, Any], folder: Path) -> dict[str, str]:
             f"{folder}: {names} hold {found:,} bytes, but the manifest's weights take {expected:,}: {hint}"
         )
     return {name: file_hash(file) for name, file in files.items()}
-
-
-def _weight_bytes(weight: Any, folder: Path) -> int:
-    where = folder / MODEL_JSON
-    if not isinstance(weight, dict) or not isinstance(weight.get("name"), str):
-        raise ArtifactError(f"{where}: its weightsManifest holds something that is no weight: {weight!r:.80}")
-    name, shape = weight["name"], weight.get("shape")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise ArtifactError(f"{where}: weight {name!r} has the shape {shape!r:.80}, which is none")
-    dtype = _stored_dtype(weight, where)
-    size = prod(shape) * _BYTES[dtype]
-    if size > _LARGEST_WEIGHTS or any(length > _LARGEST_WEIGHTS for length in shape):
-        raise ArtifactError(f"{where}: weight {name!r} of shape {shape!r:.80} would take {size:,} bytes")
-    return size
-
-
-def _stored_dtype(weight: Mapping[str, Any], where: Path) -> str:
-    quantization = weight.get("quantization")
-    known: tuple[str, ...] = tuple(_BYTES)
-    dtype = weight.get("dtype")
-    if quantization is not None and isinstance(dtype, str) and dtype in known:
-        dtype = quantization.get("dtype") if isinstance(quantization, dict) else quantization
-        known = _STORED
-    if not isinstance(dtype, str) or dtype not in known:
-        raise ArtifactError(
-            f"{where}: weight {weight['name']!r} has the dtype {dtype!r:.80}; known are {', '.join(known)}"
-        )
-    return dtype
 
 
 def _shard(path: Any, folder: Path) -> Path:

@@ -1,48 +1,87 @@
-"""Writing a graph as a TensorFlow.js layers-model: ``model.json`` and its weights, all at once or not at all."""
+"""Writing a graph as a TensorFlow.js artifact: ``model.json`` and its weights, all at once or not at all."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from bittrue.errors import ArtifactError, UsageError
+from bittrue.errors import ArtifactError, Unsupported, UsageError
 from bittrue.graph.model import Graph
 
 from .artifact import MODEL_JSON, Artifact, read_artifact
+from .graph_model import GraphModel, write_graph
 from .layers_model import LayersModel, write_model
-from .versions import parse_version
+from .quantization import Quantize, chosen, quantise
+from .versions import Version, parse_version
 
-__all__ = ["convert"]
+__all__ = ["Form", "convert"]
+
+Form = Literal["auto", "layers-model", "graph-model"]
+"""What to write: ``auto`` is a layers-model where every layer can be one faithfully, else a graph-model."""
 
 _SHARD = 4 * 2**20  # bytes; small enough to be cached one by one, as TensorFlow.js's own converter does
 
 
-def convert(graph: Graph, out: Path, *, version: str = "4.22.0") -> Artifact:
-    """Write ``graph`` into the folder ``out`` for TensorFlow.js of ``version``.
+def convert(
+    graph: Graph, out: Path, *, version: str = "4.22.0", form: Form = "auto", quantize: Sequence[Quantize] = ()
+) -> Artifact:
+    """Write ``graph`` into the folder ``out`` for TensorFlow.js of ``version``, weights quantised as ``quantize`` says.
 
-    ``out`` appears whole or not at all; an artifact that it held before is replaced. Raises Unsupported, naming
-    the layer, for what cannot be expressed faithfully, and UsageError where ``out`` holds other things.
+    ``out`` appears whole or not at all; an artifact that it held before is replaced. Where ``form`` is ``auto`` and a
+    layer decides for a graph-model, the artifact's ``reason`` says which and why. Raises Unsupported, naming the
+    layer, for what cannot be expressed faithfully, and UsageError where ``out`` holds other things or a weight
+    cannot be quantised as asked.
     """
     out = Path(out).absolute()
-    model = write_model(graph, parse_version(version))
+    model, reason = _written(graph, parse_version(version), form)
+    dtypes = chosen(_quantisable(model), quantize, parse_version(version))
     _check_replaceable(out)
     temporary = _sibling(out)
     try:
         temporary.mkdir(parents=True)
-        _write_files(model, temporary, version)
+        _write_files(model, dtypes, temporary, version)
         _replace(temporary, out)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror or error}; name another folder") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return read_artifact(out)
+    return replace(read_artifact(out), reason=reason)
+
+
+def _written(graph: Graph, version: Version, form: Form) -> tuple[LayersModel | GraphModel, str | None]:
+    """The model in ``form``, and why it is a graph-model if that was to be decided here."""
+    if form == "graph-model":
+        return write_graph(graph, version), None
+    try:
+        return write_model(graph, version), None
+    except Unsupported as refusal:
+        if form == "layers-model":
+            raise
+        reason = refusal
+    try:
+        return write_graph(graph, version), str(reason)
+    except Unsupported as refusal:
+        if str(refusal) == str(reason):
+            raise
+        message = f"{refusal}; nor can it be a layers-model: {reason}"
+        raise Unsupported(message, layer=refusal.layer) from refusal
+
+
+def _quantisable(model: LayersModel | GraphModel) -> list[str]:
+    """The names of the weights; the numbers of the configurations stay as they are."""
+    if isinstance(model, LayersModel):
+        return list(model.weights)
+    named = [name for names in model.places.values() for name in names]
+    return [name for name in named if model.weights[name].dtype == np.float32]
 
 
 def _check_replaceable(out: Path) -> None:
@@ -65,19 +104,38 @@ def _check_replaceable(out: Path) -> None:
         )
 
 
-def _write_files(model: LayersModel, folder: Path, version: str) -> None:
-    arrays = [np.ascontiguousarray(value, dtype="<f4") for value in model.weights.values()]
-    names = _write_shards(arrays, folder)
-    weights = [{"name": name, "shape": list(value.shape), "dtype": "float32"} for name, value in model.weights.items()]
+def _write_files(model: LayersModel | GraphModel, dtypes: Mapping[str, str], folder: Path, version: str) -> None:
+    stored = [_stored(name, value, dtypes.get(name)) for name, value in model.weights.items()]
+    names = _write_shards([array for array, _ in stored], folder)
+    weights = [entry for _, entry in stored]
     document: dict[str, Any] = {
-        "format": "layers-model",
+        "format": "layers-model" if isinstance(model, LayersModel) else model.format,
         "generatedBy": "Keras",
         "convertedBy": f"Bittrue {_own_version()} for TensorFlow.js {version}",
-        "modelTopology": {"backend": "tensorflow", "model_config": model.topology},
+        **_parts(model),
         "weightsManifest": [{"paths": names, "weights": weights}],
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (folder / MODEL_JSON).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _parts(model: LayersModel | GraphModel) -> Mapping[str, Any]:
+    if isinstance(model, GraphModel):
+        return model.parts
+    return {"modelTopology": {"backend": "tensorflow", "model_config": model.topology}}
+
+
+_LAYOUTS = {"float32": "<f4", "int32": "<i4", "bool": "?"}
+
+
+def _stored(name: str, value: np.ndarray[Any, Any], dtype: str | None) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+    """A weight's array for the shards, and its entry in the manifest."""
+    entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
+    array = np.ascontiguousarray(value, dtype=_LAYOUTS[value.dtype.name]).reshape(value.shape)
+    if dtype is None:
+        return array, entry
+    quantised, quantization = quantise(name, array, dtype)
+    return quantised, {**entry, "quantization": quantization.entry}
 
 
 def _own_version() -> str:

@@ -124,6 +124,16 @@ def _thrice(value: Any) -> Sequence[int]:
     return [value] * 3 if isinstance(value, int) else list(value)
 
 
+def _global_pooling(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
+    """Where the axes are kept, a window over all of them."""
+    if written.class_name == layer.class_name:
+        return written
+    window = list(inputs[0].shape[1:-1])
+    if None in window:
+        raise refused(layer, "with keepdims it needs sizes that are known beforehand")
+    return _with(written, {"pool_size": window, "strides": window})
+
+
 def _dot(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
     for spec in inputs:
         _ranked(layer, spec, 2, 3)
@@ -144,6 +154,7 @@ def _ranked(layer: LayerNode, spec: TensorSpec, least: int, most: int) -> None:
 _FITTINGS: dict[str, Fitting] = {
     "AveragePooling3D": _three_dimensional,
     "Conv3D": _three_dimensional,
+    "Conv3DTranspose": _three_dimensional,
     "MaxPooling3D": _three_dimensional,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
@@ -152,5 +163,6 @@ _FITTINGS: dict[str, Fitting] = {
     "LayerNormalization": _layer_normalization,
     "Reshape": _reshape,
     "Softmax": _softmax,
+    **{f"Global{kind}Pooling{axes}D": _global_pooling for kind in ("Average", "Max") for axes in (1, 2, 3)},
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply"), _merge),
 }

@@ -12,9 +12,10 @@ from bittrue.graph.model import LayerNode
 from .rules import ACTIVATIONS, INERT, INERT_ENDINGS, RULES, Rule
 from .versions import Version, known
 
-__all__ = ["Written", "refused", "write_layer"]
+__all__ = ["COMMON", "Written", "activation_name", "check_policy", "is_one_of", "policy_name", "refused", "write_layer"]
 
-_COMMON = ("name", "trainable", "dtype")
+COMMON = ("name", "trainable", "dtype")
+"""Keys of every layer, which mean the same on both sides or are looked at by themselves."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def write_layer(layer: LayerNode, version: Version) -> Written:
     if rules is None:
         where = "" if layer.module == "keras.layers" else f" of {layer.module}"
         raise refused(layer, f"TensorFlow.js's layers have no counterpart of this class{where}")
-    _check_policy(layer)
+    check_policy(layer)
     reasons = [_misfit(layer, rule, version) for rule in rules]
     if None not in reasons:
         raise refused(layer, next(reason for reason in reasons if reason))
@@ -45,16 +46,18 @@ def refused(layer: LayerNode, because: str) -> Unsupported:
     return Unsupported(message, layer=layer.name)
 
 
-def _check_policy(layer: LayerNode) -> None:
-    policy = _policy(layer.config.get("dtype"))
+def check_policy(layer: LayerNode) -> None:
+    """Raises Unsupported where the layer does not compute in float32."""
+    policy = policy_name(layer.config.get("dtype"))
     if layer.class_name != "InputLayer" and policy not in (None, "float32"):
         raise refused(layer, f"its dtype policy is {policy}, and TensorFlow.js computes in float32")
 
 
-def _policy(dtype: Any) -> str | None:
+def policy_name(dtype: Any) -> str | None:
+    """The name of a dtype or of a serialised dtype policy, None if none is given."""
     if isinstance(dtype, Mapping):
         inside = dtype.get("config")
-        return _policy(inside.get("name")) if isinstance(inside, Mapping) else str(inside)
+        return policy_name(inside.get("name")) if isinstance(inside, Mapping) else str(inside)
     return None if dtype is None else str(dtype)
 
 
@@ -70,11 +73,11 @@ def _misfit(layer: LayerNode, rule: Rule, version: Version) -> str | None:
 
 
 def _key_misfit(key: str, value: Any, rule: Rule, version: Version) -> str | None:
-    if key in rule.only and not _is_one_of(value, rule.only[key]):
+    if key in rule.only and not is_one_of(value, rule.only[key]):
         return f"TensorFlow.js does not do {key}={value!r}, only {' or '.join(map(repr, rule.only[key]))}"
     if key in rule.activations:
         return _activation_misfit(key, value, version)
-    if value is None or key in (*rule.keep, *rule.rename, *rule.only, *rule.ignore, *_COMMON):
+    if value is None or key in (*rule.keep, *rule.rename, *rule.only, *rule.ignore, *COMMON):
         return None
     if key in INERT or key.endswith(INERT_ENDINGS):
         return None
@@ -82,7 +85,7 @@ def _key_misfit(key: str, value: Any, rule: Rule, version: Version) -> str | Non
 
 
 def _activation_misfit(key: str, value: Any, version: Version) -> str | None:
-    name = _activation(value)
+    name = activation_name(value)
     if name not in ACTIVATIONS:
         return f"TensorFlow.js has no {key} like {name!r}"
     if not known(ACTIVATIONS[name], version):
@@ -90,7 +93,7 @@ def _activation_misfit(key: str, value: Any, version: Version) -> str | None:
     return None
 
 
-def _activation(value: Any) -> str:
+def activation_name(value: Any) -> str:
     """The name of an activation, however Keras serialised it."""
     if isinstance(value, Mapping):
         config = value.get("config")
@@ -98,10 +101,11 @@ def _activation(value: Any) -> str:
     return "linear" if value is None else str(value)
 
 
-def _is_one_of(value: Any, allowed: tuple[Any, ...]) -> bool:
+def is_one_of(value: Any, allowed: tuple[Any, ...]) -> bool:
+    """Whether ``value`` is among ``allowed``; a list of equal numbers counts as the number."""
     if isinstance(value, list) and value and all(item == value[0] for item in value):
         value = value[0]
-    value = _activation(value) if isinstance(value, Mapping) else value
+    value = activation_name(value) if isinstance(value, Mapping) else value
     return any(value == item for item in allowed)
 
 
@@ -111,7 +115,7 @@ def _written(layer: LayerNode, rule: Rule) -> Written:
         config["trainable"] = bool(layer.config.get("trainable", True))
     for key, value in layer.config.items():
         if key in rule.activations:
-            config[key] = ACTIVATIONS[_activation(value)]
+            config[key] = ACTIVATIONS[activation_name(value)]
         elif key in rule.keep or key in rule.rename:
             config[rule.rename.get(key, key)] = value
         elif key.endswith("_initializer") and value is not None:

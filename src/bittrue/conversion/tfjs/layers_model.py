@@ -18,13 +18,22 @@ from bittrue.errors import Unsupported
 from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
 
 from .fitting import fit
-from .layer_config import Written, refused, write_layer
+from .layer_config import Written, refused
 from .masks import refuse_used_masks
 from .numbering import creation_order
-from .specs import Specs, infer_specs, inputs_of, scheduled
+from .specs import Specs, infer_specs, inputs_of, scheduled, used_layers
 from .versions import Version
+from .wrapping import write
 
-__all__ = ["LayersModel", "write_model"]
+__all__ = [
+    "LayersModel",
+    "check_name",
+    "check_outputs",
+    "check_repeated_inputs",
+    "fitted",
+    "only_tensors",
+    "write_model",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _MERGES = frozenset({"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply"})
@@ -39,15 +48,20 @@ _INPUT_DTYPES = {
 
 
 class LayersModel:
-    """A model in TensorFlow.js's terms: its ``topology``, and its ``weights`` in order, by TensorFlow.js's names."""
+    """A model in TensorFlow.js's terms: its ``topology``, and its ``weights`` in order, by TensorFlow.js's names.
+
+    ``places`` gives the names of each layer's weights, in Keras's order, by the layer's path (joined by "/").
+    """
 
     def __init__(self) -> None:
         self.topology: dict[str, Any] = {}
+        self.places: dict[str, tuple[str, ...]] = {}
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self._owners: dict[str, str] = {}
 
     def add_weights(self, layer: LayerNode, names: tuple[str, ...], path: str) -> None:
         """Take in the weights of ``layer``. Raises Unsupported for a name that another layer has already."""
+        self.places[path] = names
         for name, weight in zip(names, layer.weights, strict=True):
             if name in self.weights:
                 both = f"{self._owners[name]!r} and {path!r}"
@@ -80,9 +94,9 @@ class _Writer:
         self.nested = {layer.name for layer in graph.layers if layer.subgraph is not None}
 
     def write(self) -> dict[str, Any]:
-        _check_outputs(self.graph)
-        used = {layer.name for layer, _ in scheduled(self.graph)} | {spec.ref.layer for spec in self.graph.inputs}
-        _check_repeated_inputs(self.graph)
+        check_outputs(self.graph)
+        used = used_layers(self.graph)
+        check_repeated_inputs(self.graph)
         layers = [layer for layer in creation_order(self.graph) if layer.name in used]
         return {
             "class_name": "Model",
@@ -95,33 +109,20 @@ class _Writer:
         }
 
     def _layer(self, layer: LayerNode) -> dict[str, Any]:
-        if not _NAME.fullmatch(layer.name):
-            allowed = "letters a to z, digits, '.', '-' and '_', the first a letter or digit"
-            raise refused(layer, f"TensorFlow.js takes no such name, only {allowed}; rename it")
-        nodes = [self._node(layer, call) for call in layer.calls]
+        check_name(layer)
         if layer.subgraph is not None:
+            nodes = [self._node(layer, call) for call in layer.calls]
             inner = _Writer(layer.subgraph, self.version, self.model, f"{self.path}{layer.name}/").write()
             inner["config"]["name"] = layer.name
             return {"name": layer.name, **inner, "inbound_nodes": nodes}
-        written = self._fitted(layer)
+        written = fitted(layer, self.specs, self.version)
+        nodes = [self._node(layer, call) for call in layer.calls]
         self.model.add_weights(layer, written.weights, f"{self.path}{layer.name}")
         config = dict(written.config)
         return {"name": layer.name, "class_name": written.class_name, "config": config, "inbound_nodes": nodes}
 
-    def _fitted(self, layer: LayerNode) -> Written:
-        written = write_layer(layer, self.version)
-        if not layer.calls:
-            return _fit_input(layer, written)
-        fitted = []
-        for index, call in enumerate(layer.calls):
-            inputs = [self.specs[ref] for ref in inputs_of(call)]
-            fitted.append(fit(layer, written, inputs, self.specs[TensorRef(layer.name, index)], self.version))
-        if any(one != fitted[0] for one in fitted):
-            raise refused(layer, "its calls would have to be written differently, for tensors of different shapes")
-        return fitted[0]
-
     def _node(self, layer: LayerNode, call: Call) -> list[list[Any]]:
-        tensors = _only_tensors(layer, call)
+        tensors = only_tensors(layer, call)
         if layer.subgraph is not None:
             self._check_nested(layer, tensors)
         return [[*self._reference(ref), {}] for ref in tensors]
@@ -139,6 +140,27 @@ class _Writer:
         return [ref.layer, ref.call + (ref.layer in self.nested), ref.output]
 
 
+def check_name(layer: LayerNode) -> None:
+    """Raises Unsupported for a name that TensorFlow.js does not take: it makes scopes and variables of it."""
+    if not _NAME.fullmatch(layer.name):
+        allowed = "letters a to z, digits, '.', '-' and '_', the first a letter or digit"
+        raise refused(layer, f"TensorFlow.js takes no such name, only {allowed}; rename it")
+
+
+def fitted(layer: LayerNode, specs: Specs, version: Version) -> Written:
+    """``layer`` as it is written for all of its calls. Raises Unsupported where they do not agree."""
+    written = write(layer, version)
+    if not layer.calls:
+        return _fit_input(layer, written)
+    ways = []
+    for index, call in enumerate(layer.calls):
+        inputs = [specs[ref] for ref in inputs_of(call)]
+        ways.append(fit(layer, written, inputs, specs[TensorRef(layer.name, index)], version))
+    if any(one != ways[0] for one in ways):
+        raise refused(layer, "its calls would have to be written differently, for tensors of different shapes")
+    return ways[0]
+
+
 def _fit_input(layer: LayerNode, written: Written) -> Written:
     dtype = str(written.config.get("dtype", "float32"))
     if dtype not in _INPUT_DTYPES:
@@ -147,8 +169,8 @@ def _fit_input(layer: LayerNode, written: Written) -> Written:
     return Written(written.class_name, config, ())
 
 
-def _only_tensors(layer: LayerNode, call: Call) -> tuple[TensorRef, ...]:
-    """The tensors of a call that takes nothing else, as TensorFlow.js lists them."""
+def only_tensors(layer: LayerNode, call: Call) -> tuple[TensorRef, ...]:
+    """The tensors of a call that takes nothing else, as TensorFlow.js lists them. Raises Unsupported for others."""
     for name, value in call.kwargs.items():
         if name != "mask" and value is not None and value is not False:
             raise refused(layer, f"it is called with {name}={value!r}")
@@ -162,7 +184,8 @@ def _only_tensors(layer: LayerNode, call: Call) -> tuple[TensorRef, ...]:
     return call.inputs
 
 
-def _check_outputs(graph: Graph) -> None:
+def check_outputs(graph: Graph) -> None:
+    """Raises Unsupported where the model returns a tensor more than once."""
     for ref, count in Counter(graph.outputs).items():
         if count > 1:
             message = (
@@ -171,7 +194,7 @@ def _check_outputs(graph: Graph) -> None:
             raise Unsupported(f"{message}; let it return it once", layer=ref.layer)
 
 
-def _check_repeated_inputs(graph: Graph) -> None:
+def check_repeated_inputs(graph: Graph) -> None:
     """A tensor that one call takes twice is released after that call, though others may still need it."""
     readers: Counter[TensorRef] = Counter()
     twice: dict[TensorRef, LayerNode] = {}

@@ -26,7 +26,8 @@ _PLAIN: Mapping[str, np.dtype[Any]] = {
     "complex64": np.dtype("<c8"),
 }
 _QUANTISED = {"float32": ("float16", "uint16", "uint8"), "int32": ("uint16", "uint8")}
-_LIMITS = {"float32": float(np.finfo(np.float32).max), "int32": float(2**31 - 1)}
+_LIMITS = {"float32": 2.0**128 - 2.0**103, "int32": 2.0**31 - 0.5}
+"""Magnitudes that are rounded to what the dtype does not have, infinity among them."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _quantization(entry: Any, dtype: str, label: str) -> Quantization:
     if stored == "float16":
         return Quantization(stored)
     found = Quantization(stored, _number(entry, "scale", label), _number(entry, "min", label))
-    if largest(found) > _LIMITS[dtype]:
+    if largest(found) >= _LIMITS[dtype]:
         raise ArtifactError(
             f"{label} is quantised with scale {found.scale:g} and min {found.minimum:g}, which leave {dtype}'s range"
         )

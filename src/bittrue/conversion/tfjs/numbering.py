@@ -14,7 +14,7 @@ from bittrue.graph.model import Graph, LayerNode
 
 from .specs import inputs_of, scheduled
 
-__all__ = ["creation_order"]
+__all__ = ["creation_order", "overtaken"]
 
 
 def creation_order(graph: Graph) -> Sequence[LayerNode]:
@@ -23,19 +23,19 @@ def creation_order(graph: Graph) -> Sequence[LayerNode]:
     first = {layer.name: rank for rank, (layer, _) in reversed(list(enumerate(scheduled(graph))))}
     by_last = sorted(graph.layers, key=lambda layer: last.get(layer.name, -1))
     by_first = sorted(graph.layers, key=lambda layer: first.get(layer.name, -1))
-    overtaken = None
+    name = None
     for order in (graph.layers, by_first, by_last):
-        overtaken = _overtaken(order)
-        if overtaken is None:
+        name = overtaken(order)
+        if name is None:
             return order
     raise Unsupported(
-        f"layer {overtaken!r} is called several times in an order that TensorFlow.js would change; "
+        f"layer {name!r} is called several times in an order that TensorFlow.js would change; "
         "call it first where its input is ready first",
-        layer=overtaken,
+        layer=name,
     )
 
 
-def _overtaken(order: Sequence[LayerNode]) -> str | None:
+def overtaken(order: Sequence[LayerNode]) -> str | None:
     """The first layer that would have its calls made out of order, None if there is none."""
     made = {layer.name: 0 if layer.calls else 1 for layer in order}
     waiting = [layer for layer in order if layer.calls]

@@ -2,7 +2,7 @@
 
 ``float16`` is IEEE 754's. ``uint8`` and ``uint16`` are affine: TensorFlow.js 4.22's ``decodeWeights`` computes
 ``stored * scale + min`` in float64, each operation rounded by itself, and rounds once more into a Float32Array
-(or, for an int32 weight, through ``Math.round`` into an Int32Array). Older versions do the same.
+(or, for an int32 weight, through ``Math.round`` into an Int32Array). So do all versions back to 1.7.2.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from bittrue.errors import UsageError
 
+from .versions import Version
+
 __all__ = ["STORED", "Quantization", "Quantize", "chosen", "dequantise", "largest", "parse_quantize", "quantise"]
 
 Array = NDArray[Any]
@@ -27,6 +29,8 @@ STORED: Mapping[str, np.dtype[Any]] = {
     "uint16": np.dtype("<u2"),
     "uint8": np.dtype("u1"),
 }
+_HALF_SINCE: Version = (2, 8, 6)  # of the releases looked at; 2.0.0 does not decode it
+_LARGEST = float(np.finfo(np.float32).max)
 _BLOCK = 2**20  # elements that are widened to float64 at once
 
 
@@ -63,13 +67,17 @@ def parse_quantize(text: str) -> Quantize:
     return Quantize(dtype, pattern or "*")
 
 
-def chosen(names: Sequence[str], rules: Iterable[Quantize]) -> dict[str, str]:
+def chosen(names: Sequence[str], rules: Iterable[Quantize], version: Version) -> dict[str, str]:
     """The dtype of each weight that is to be quantised; of several rules that fit, the last.
 
-    Raises UsageError for a pattern that fits no weight, which would else do nothing without a word.
+    Raises UsageError for a pattern that fits no weight, which would else do nothing without a word, and for a dtype
+    that TensorFlow.js of ``version`` does not decode.
     """
     found: dict[str, str] = {}
     for rule in rules:
+        if rule.dtype == "float16" and version < _HALF_SINCE:
+            text = ".".join(map(str, version))
+            raise UsageError(f"TensorFlow.js {text} does not decode float16 weights; store them as uint16 or uint8")
         matching = [name for name in names if fnmatchcase(name, rule.pattern)]
         if not matching and (names or rule.pattern != "*"):
             known = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
@@ -81,8 +89,8 @@ def chosen(names: Sequence[str], rules: Iterable[Quantize]) -> dict[str, str]:
 def quantise(name: str, array: Array, dtype: str) -> tuple[Array, Quantization]:
     """The float32 ``array`` as it is stored. No error is larger than half a step (and the rounding to float32).
 
-    Zero, where it lies between the smallest and the largest value, is kept exactly. Raises UsageError for values
-    that ``dtype`` cannot hold.
+    Zero, where it lies between the smallest and the largest value, is kept exactly (unless these are float32's own).
+    Raises UsageError for values that ``dtype`` cannot hold.
     """
     if dtype == "float16":
         return _halved(name, array), Quantization(dtype)
@@ -102,7 +110,9 @@ def _halved(name: str, array: Array) -> Array:
     with np.errstate(over="ignore"):
         half = array.astype("<f2")
     if np.any(np.isinf(half) & np.isfinite(array)):
-        raise UsageError(f"weight {name!r} has values beyond 65504, which float16 cannot hold; leave it out by a pattern")
+        raise UsageError(
+            f"weight {name!r} has values beyond 65504, which float16 cannot hold; leave it out by a pattern"
+        )
     return half.view("<u2")
 
 
@@ -112,9 +122,9 @@ def _affine(array: Array, dtype: str, levels: int) -> Quantization:
     if low == high:
         return Quantization(dtype, 1.0, low)
     scale = (high - low) / levels
-    if low < 0 < high:
-        low = -round(-low / scale) * scale  # then that many steps and it add up to 0 exactly
-    return Quantization(dtype, scale, low)
+    nudged = -round(-low / scale) * scale  # that many steps and it add up to 0 exactly
+    fits = max(-nudged, levels * scale + nudged) <= _LARGEST
+    return Quantization(dtype, scale, nudged if low < 0 <= high and fits else low)
 
 
 def dequantise(stored: Array, quantization: Quantization, dtype: str) -> Array:

@@ -85,8 +85,10 @@ def _pool(tfjs: str) -> tuple[Rule, ...]:
     return (Rule(tfjs, ("pool_size", "strides", "padding"), only=_LAST),)
 
 
-def _global(tfjs: str) -> tuple[Rule, ...]:
-    return (Rule(tfjs, only=_GLOBAL),)
+def _global(kind: str, axes: int) -> tuple[Rule, ...]:
+    """With the axes kept, it is a pooling whose window is everything: the fitting fills the window in."""
+    windowed = Rule(f"{kind}Pooling{axes}D", only={**_LAST, "keepdims": (True,)}, fixed={"padding": "valid"})
+    return (windowed,) if axes == 3 else (Rule(f"Global{kind}Pooling{axes}D", only=_GLOBAL), windowed)
 
 
 def _conv(tfjs: str, *keep: str, **only: Values) -> tuple[Rule, ...]:
@@ -136,6 +138,7 @@ _CONVOLVING: dict[str, tuple[Rule, ...]] = {
     "Conv2D": _conv("Conv2D", "dilation_rate"),
     "Conv3D": _conv("Conv3D", dilation_rate=(1,)),
     "Conv2DTranspose": _conv("Conv2DTranspose", dilation_rate=(1,), output_padding=(None,)),
+    "Conv3DTranspose": _conv("Conv3DTranspose", dilation_rate=(1,), output_padding=(None,)),
     "SeparableConv2D": _conv("SeparableConv2D", "depth_multiplier", dilation_rate=(1,)),
     "DepthwiseConv2D": (
         Rule(
@@ -150,7 +153,7 @@ _CONVOLVING: dict[str, tuple[Rule, ...]] = {
 
 _POOLING: dict[str, tuple[Rule, ...]] = {
     **{name: _pool(name) for kind in ("Max", "Average") for name in (f"{kind}Pooling{d}D" for d in (1, 2, 3))},
-    **{name: _global(name) for kind in ("Max", "Average") for name in (f"Global{kind}Pooling{d}D" for d in (1, 2))},
+    **{f"Global{kind}Pooling{d}D": _global(kind, d) for kind in ("Max", "Average") for d in (1, 2, 3)},
 }
 
 _SHAPING: dict[str, tuple[Rule, ...]] = {
@@ -163,10 +166,27 @@ _SHAPING: dict[str, tuple[Rule, ...]] = {
     "UpSampling2D": (Rule("UpSampling2D", ("size", "interpolation"), only={**_LAST, "interpolation": ("nearest",)}),),
 }
 
+_RUNNING = ("units", "use_bias", "return_sequences", "return_state", "go_backwards")
+_TRAINED = ("dropout", "recurrent_dropout", "unit_forget_bias", "implementation")
+_MANNER = ("unroll", "use_cudnn", "zero_output_for_mask")
+
+
+def _recurrent(tfjs: str, *activations: str, **only: Values) -> tuple[Rule, ...]:
+    """Unrolling is how it is computed, not what; and where a mask would reach the layer, it is refused for that."""
+    limits: dict[str, Values] = {"stateful": (False,), **only}
+    return (Rule(tfjs, _RUNNING, only=limits, ignore=(*_TRAINED, *_MANNER), activations=activations),)
+
+
+_RECURRENT: dict[str, tuple[Rule, ...]] = {
+    "SimpleRNN": _recurrent("SimpleRNN", "activation"),
+    "LSTM": _recurrent("LSTM", "activation", "recurrent_activation"),
+    "GRU": _recurrent("GRU", "activation", "recurrent_activation", reset_after=(False,)),
+}
+
 _MERGING: dict[str, tuple[Rule, ...]] = {
     **{name: _same(name) for name in ("Add", "Multiply", "Average", "Maximum", "Minimum")},
     "Concatenate": _same("Concatenate", "axis"),
-    "Dot": _same("Dot", "axes", normalize=(False,)),
+    "Dot": _same("Dot", "axes", "normalize"),
 }
 
 RULES: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
@@ -189,6 +209,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
         **_CONVOLVING,
         **_POOLING,
         **_SHAPING,
+        **_RECURRENT,
         **_MERGING,
     }
 )

@@ -10,7 +10,7 @@ from bittrue.graph.layers import expand
 from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
 from bittrue.ops import TensorSpec
 
-__all__ = ["Specs", "infer_specs", "inputs_of", "scheduled", "without_masks"]
+__all__ = ["Specs", "infer_specs", "inputs_of", "known_specs", "scheduled", "used_layers", "without_masks"]
 
 Specs = Mapping[TensorRef, TensorSpec]
 
@@ -25,6 +25,23 @@ def infer_specs(graph: Graph) -> Specs:
         outputs = _outputs(layer, index, [specs[ref] for ref in inputs_of(layer.calls[index])])
         specs.update({TensorRef(layer.name, index, at): spec for at, spec in enumerate(outputs)})
     return specs
+
+
+def known_specs(graph: Graph) -> tuple[Specs, Mapping[str, Unsupported]]:
+    """As `infer_specs`, but of what can be known, and why it cannot be for the layers that have no expansion."""
+    specs: dict[TensorRef, TensorSpec] = {spec.ref: TensorSpec(spec.shape, spec.dtype) for spec in graph.inputs}
+    refusals: dict[str, Unsupported] = {}
+    for layer, index in scheduled(graph):
+        needed = inputs_of(layer.calls[index])
+        if not all(ref in specs for ref in needed):
+            continue
+        try:
+            outputs = _outputs(layer, index, [specs[ref] for ref in needed])
+        except Unsupported as error:
+            refusals.setdefault(layer.name, error)
+            continue
+        specs.update({TensorRef(layer.name, index, at): spec for at, spec in enumerate(outputs)})
+    return specs, refusals
 
 
 def inputs_of(call: Call) -> tuple[TensorRef, ...]:
@@ -53,6 +70,11 @@ def scheduled(graph: Graph) -> Iterator[tuple[LayerNode, int]]:
             done.add((name, index))
             waiting.pop()
             yield layer, index
+
+
+def used_layers(graph: Graph) -> frozenset[str]:
+    """The names of the layers that the outputs need, and of the inputs."""
+    return frozenset(layer.name for layer, _ in scheduled(graph)) | {spec.ref.layer for spec in graph.inputs}
 
 
 def _outputs(layer: LayerNode, call: int, inputs: Sequence[TensorSpec]) -> Sequence[TensorSpec]:

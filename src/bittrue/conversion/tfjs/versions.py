@@ -20,12 +20,22 @@ _OLDEST: Version = (1, 7, 2)
 SINCE: Mapping[str, Version] = MappingProxyType(
     {
         "swish": (2, 8, 6),
+        "ConvLSTM2D": (2, 8, 6),
+        "ConvLSTM2DCell": (2, 8, 6),
+        "Conv3DTranspose": (3, 21, 0),
+        "CategoryEncoding": (4, 0, 0),
+        "Resizing": (4, 0, 0),
+        "CenterCrop": (4, 10, 0),
+        "RandomWidth": (4, 10, 0),
         "Rescaling": (3, 21, 0),
         "mish": (3, 21, 0),
         "gelu": (4, 22, 0),
+        "BroadcastTo": (2, 8, 6),
+        "SelectV2": (2, 8, 6),
+        "half_pixel_centers": (2, 8, 6),
     }
 )
-"""Classes and activations that 1.7.2 lacks, and the first of the releases looked at that has them."""
+"""Classes, activations and nodes that 1.7.2 lacks, and the first of the releases looked at that has them."""
 
 
 def parse_version(text: str) -> Version:

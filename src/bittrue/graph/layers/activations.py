@@ -211,8 +211,13 @@ _LAYER_ACTIVATIONS: Mapping[str, Callable[[Options, Value], Value]] = {
 
 @expands(*_LAYER_ACTIVATIONS)
 def activation_layer(formula: Formula) -> Value:
-    """ELU, LeakyReLU, ReLU and Softmax."""
-    return _LAYER_ACTIVATIONS[formula.layer.class_name](formula.options, formula.x)
+    """ELU, LeakyReLU, ReLU and Softmax, which leaves out what a mask leaves out."""
+    name, x = formula.layer.class_name, formula.x
+    mask = formula.mask() if name == "Softmax" else None
+    if mask is None:
+        return _LAYER_ACTIVATIONS[name](formula.options, x)
+    kept = mask if formula.spec(mask.ref).dtype.kind == "b" else mask > 0.5
+    return kept.where(_softmax_layer(formula.options, kept.where(x, -1e9)), 0.0)
 
 
 @expands("Activation")

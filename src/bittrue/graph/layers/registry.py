@@ -13,22 +13,41 @@ from ..expansion import Expansion
 from ..formula import Formula, Value
 from ..model import Call, LayerNode
 
-__all__ = ["Expander", "expand", "expands", "known_classes"]
+__all__ = [
+    "Expander",
+    "expand",
+    "expand_within",
+    "expands",
+    "expands_operation",
+    "known_classes",
+    "known_operations",
+]
 
 Expander = Callable[[Formula], Value | tuple[Value, ...]]
 
 _EXPANDERS: dict[str, Expander] = {}
+_OPERATIONS: dict[str, Expander] = {}
+_OPERATION_MODULES = ("keras.src.ops.", "keras.src.activations.", "keras.ops")
 _STAND_IN_RANKS = (4, 3, 2, 5, 1)
 
 
 def expands(*class_names: str) -> Callable[[Expander], Expander]:
     """Registers a formula for Keras layers of ``class_names``."""
 
+    return _registers(_EXPANDERS, class_names)
+
+
+def expands_operation(*class_names: str) -> Callable[[Expander], Expander]:
+    """Registers a formula for operations of keras.ops, by the names of their classes (``Matmul``, ``GetItem``)."""
+    return _registers(_OPERATIONS, class_names)
+
+
+def _registers(table: dict[str, Expander], class_names: Sequence[str]) -> Callable[[Expander], Expander]:
     def register(expander: Expander) -> Expander:
         for name in class_names:
-            if name in _EXPANDERS:
+            if name in table:
                 raise ValueError(f"{name} has two expansions")
-            _EXPANDERS[name] = expander
+            table[name] = expander
         return expander
 
     return register
@@ -37,6 +56,11 @@ def expands(*class_names: str) -> Callable[[Expander], Expander]:
 def known_classes() -> Mapping[str, Expander]:
     """The layer classes that have an expansion, by Keras's name; whether their options do too is `expand`'s to say."""
     return dict(sorted(_EXPANDERS.items()))
+
+
+def known_operations() -> Mapping[str, Expander]:
+    """The same for the operations of keras.ops, which are nodes of a Functional model as layers are."""
+    return dict(sorted(_OPERATIONS.items()))
 
 
 def expand(layer: LayerNode, specs: Sequence[TensorSpec] | None = None, call: int = 0) -> Expansion:
@@ -48,13 +72,7 @@ def expand(layer: LayerNode, specs: Sequence[TensorSpec] | None = None, call: in
     an option that is not expressed, or a nested model (whose layers are expanded one by one), and ModelError
     for tensors or weights that do not fit.
     """
-    expander = _EXPANDERS.get(layer.class_name) if _is_layer(layer) else None
-    if expander is None or layer.subgraph is not None:
-        raise Unsupported(
-            f"layer {layer.name!r} of class {layer.module}.{layer.class_name} has no expansion into ops; "
-            "replace it by layers that are known here",
-            layer=layer.name,
-        )
+    expander = _expander(layer)
     made = layer.calls[call] if layer.calls else Call(())
     if specs is not None:
         return _expanded(expander, layer, made, specs)
@@ -62,14 +80,25 @@ def expand(layer: LayerNode, specs: Sequence[TensorSpec] | None = None, call: in
     return _guessed(expander, layer, made, count)
 
 
-def _is_layer(layer: LayerNode) -> bool:
-    # An operation (keras.src.ops.…) or a custom class may bear a layer's name without being one.
-    root = layer.module.partition(".")[0]
-    return root == "keras" and ".ops" not in layer.module
+def expand_within(formula: Formula) -> tuple[Value, ...]:
+    """What the layer of ``formula``, which is inside another one, returns. Raises as `expand` does."""
+    outputs = _expander(formula.layer)(formula)
+    formula.check_all_read()
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _expander(layer: LayerNode) -> Expander:
+    # A custom class may bear a layer's name without being one.
+    table = _OPERATIONS if layer.module.startswith(_OPERATION_MODULES) else _EXPANDERS
+    found = table.get(layer.class_name) if layer.module.partition(".")[0] == "keras" else None
+    if found is None or layer.subgraph is not None:
+        kind = f"{layer.module}.{layer.class_name}"
+        raise Unsupported(f"layer {layer.name!r} of class {kind} has no expansion into ops", layer=layer.name)
+    return found
 
 
 def _expanded(expander: Expander, layer: LayerNode, call: Call, specs: Sequence[TensorSpec]) -> Expansion:
-    formula = Formula(layer, call, specs)
+    formula = Formula.of(layer, call, specs)
     return formula.finished(expander(formula))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from bittrue.errors import ModelError
-from bittrue.ops import Pad
+from bittrue.ops import Pad, Resize
 
 from ..formula import Formula, Value
 from .layout import back, channels_first, channels_last
+from .operations_elementwise import as_float
 from .registry import expands
 
 
@@ -70,8 +71,42 @@ def up_sampling(formula: Formula) -> Value:
     """Every element of the spatial axes several times."""
     spatial = _spatial(formula)
     first = channels_first(formula)
-    formula.options.only("interpolation", "nearest")
     y = channels_last(formula.x, spatial, first)
-    for axis, times in enumerate(formula.options.wholes("size", 2, spatial), 1):
+    sizes = formula.options.wholes("size", 2, spatial)
+    if spatial == 2 and formula.options.choice("interpolation", "nearest", "nearest", "bilinear") == "bilinear":
+        return back(formula.apply(Resize("linear", factors=sizes), as_float(y)), spatial, first)
+    for axis, times in enumerate(sizes, 1):
         y = y.repeated(axis, times)
     return back(y, spatial, first)
+
+
+@expands("Resizing")
+def resizing(formula: Formula) -> Value:
+    """Images sampled anew at a size of ``height`` by ``width``."""
+    options, first = formula.options, channels_first(formula)
+    for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"):
+        options.only(key, False)
+    options.inert("fill_mode", "fill_value")
+    kind = options.choice("interpolation", "bilinear", "bilinear", "nearest")
+    if kind == "bilinear":
+        options.only("antialias", False)
+    options.inert("antialias")
+    x = channels_last(as_float(formula.x), 2, first)
+    size = (options.whole("height"), options.whole("width"))
+    return back(formula.apply(Resize("linear" if kind == "bilinear" else "nearest", size), x), 2, first)
+
+
+@expands("CenterCrop")
+def center_crop(formula: Formula) -> Value:
+    """The middle of images, ``height`` by ``width``, of those that are no smaller."""
+    options, first = formula.options, channels_first(formula)
+    y = as_float(formula.x)
+    for axis, key in enumerate(("height", "width"), 2 if first else 1):
+        size, wanted = y.size(axis), options.whole(key)
+        if size is None:
+            raise formula.refused("the size of its images is not known")
+        if size < wanted:
+            raise formula.refused(f"its images are smaller than {key}={wanted}: it resizes those")
+        low = (size - wanted) // 2
+        y = y.sliced(axis, low, low + wanted)
+    return y

@@ -1,0 +1,90 @@
+"""Where a command prints, and the files of results that it writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from bittrue.errors import UsageError
+
+from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED
+
+__all__ = ["Screen", "write_json"]
+
+
+class Screen:
+    """Where a command prints: standard output, or standard error when the JSON goes to standard output."""
+
+    def __init__(self, quiet: bool, json_path: str | None) -> None:
+        self.quiet = quiet
+        self.json_path = json_path
+        self.out: IO[str] = sys.stderr if json_path == "-" else sys.stdout
+        if json_path and json_path != "-":
+            _check_writable(Path(json_path))  # before anything runs, and not when all is done
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            click.echo(line, file=self.out)
+
+    def progress(self) -> Any:
+        from bittrue.cli.progress import terminal_progress
+
+        return terminal_progress(sys.stderr, quiet=self.quiet)
+
+    @property
+    def _unseen(self) -> bool:
+        """Whether whoever reads standard error has not just read the report."""
+        return self.quiet or not (self.out.isatty() and sys.stderr.isatty())
+
+    def finish(self, data: Any, fail_on: str) -> int:
+        """Print the report and say what to exit with."""
+        from bittrue.report.json import as_data
+        from bittrue.report.text import TextReporter
+
+        if self.json_path and self.json_path != "-":
+            write_json(self.json_path, as_data(data))
+        if not self.quiet:
+            TextReporter().report(data, self.out)
+        if self.json_path == "-":
+            write_json(self.json_path, as_data(data))
+        if data.failures:
+            for failed in data.failures if self._unseen else ():
+                click.echo(f"bittrue: {failed.sentence}", err=True)
+            return TARGET_FAILED
+        differs = any(not outcome.identical for outcome in data.targets)
+        return FAILED_COMPARISON if fail_on == "bits" and differs else DONE
+
+
+def write_json(path: str, data: Any) -> None:
+    import json
+
+    from bittrue.tracefile import replacing
+
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    if path == "-":
+        click.echo(text, nl=False)
+        return
+    file = Path(path).resolve()
+    if file.exists() and not file.is_file():  # a device or a pipe has no half-written state, and must not be replaced
+        file.write_text(text, encoding="utf-8")
+        return
+    with replacing(file) as whole:
+        whole.write(text.encode())
+
+
+def _check_writable(file: Path) -> None:
+    """Raise UsageError where the JSON could not be written to ``file``."""
+    place = file if file.exists() and not file.is_file() else file.parent
+    if file.is_dir():
+        reason = "it is a folder"
+    elif not file.parent.is_dir():
+        reason = f"there is no folder {file.parent}"
+    elif not os.access(place, os.W_OK):
+        reason = f"{place} may not be written to"
+    else:
+        return
+    raise UsageError(f"the JSON cannot be written to {file}, because {reason}; name another file with --json")

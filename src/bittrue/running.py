@@ -1,0 +1,231 @@
+"""One model on many targets: what is started, converted or evaluated once is shared, and ended at the end."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bittrue.errors import TargetFailure, UsageError
+from bittrue.runtimes.base import DEFAULT_BUDGET, Inputs, NullProgress, Progress, Runtime, TraceOptions
+from bittrue.runtimes.target import Target
+
+if TYPE_CHECKING:
+    from bittrue.conversion.tfjs import Artifact
+    from bittrue.graph.model import Graph
+    from bittrue.model import OpenedModel
+    from bittrue.report.data import ReportData, TargetOutcome
+    from bittrue.traces import Trace
+
+__all__ = ["Candidate", "Run", "Session", "file_name"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run, the same for every command that runs a model.
+
+    ``runs``, ``budget`` (bytes) and ``timeout`` (seconds) as in `TraceOptions`. ``tfjs`` is the TensorFlow.js
+    version for targets that name none, None for the bundled one. ``save`` keeps traces and converted models in
+    a folder. ``webdriver`` is the address of a remote WebDriver, ``port`` the port to listen on (0: any free one).
+    ``trust`` lets a model execute code that it brings along.
+    """
+
+    runs: int = 1
+    budget: int = DEFAULT_BUDGET
+    timeout: float = 120.0
+    tfjs: str | None = None
+    save: Path | None = None
+    webdriver: str | None = None
+    port: int = 0
+    trust: bool = False
+    progress: Progress = field(default_factory=NullProgress)
+
+    def options(self, target: Target | str) -> TraceOptions:
+        """How to trace one target; its records go to a file of its own where ``save`` is set."""
+        path = str(self.save / f"{file_name(str(target))}.safetensors") if self.save else None
+        return TraceOptions(runs=self.runs, budget=self.budget, timeout=self.timeout, save=path)
+
+
+def file_name(target: str) -> str:
+    """A target as a file name that every system accepts: ``chrome-webgl``."""
+    return re.sub(r"[^A-Za-z0-9_.@=-]+", "-", target)
+
+
+class Session:
+    """One model on many targets: what is started, converted or evaluated once is shared, and ended at the end."""
+
+    def __init__(
+        self, opened: OpenedModel, run: Run, *, artifacts: Path | None = None, published: bool = False
+    ) -> None:
+        self.opened = opened
+        self.run = run
+        self.published = published
+        self._artifacts = artifacts
+        self._written: dict[str, Artifact] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        if self.run.save:
+            _make_folder(self.run.save)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.close()
+
+    @property
+    def graph(self) -> Graph:
+        return self.opened.graph
+
+    def artifact(self, version: str | None) -> Artifact:
+        """The model converted for a version of TensorFlow.js, written once; as it is, if it came as an artifact."""
+        from bittrue.conversion.tfjs import convert as write
+        from bittrue.runtimes.tfjs import BUNDLED
+
+        if self.opened.artifact is not None:
+            return self.opened.artifact
+        version = version or BUNDLED
+        if version not in self._written:
+            self._written[version] = write(self.graph, self._folder(version), version=version)
+        return self._written[version]
+
+    def _folder(self, version: str) -> Path:
+        from bittrue.runtimes.tfjs import BUNDLED
+
+        name = "keras_converted" if version == BUNDLED else f"keras_converted-{version}"
+        keep = self._artifacts or self.run.save
+        if keep is None:
+            keep = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bittrue-")))
+        return keep / name
+
+    def _host(self) -> Any:
+        from bittrue.runtimes.host import Host
+
+        if not hasattr(self, "_running"):
+            host = Host(port=self.run.port, webdriver=self.run.webdriver, progress=self.run.progress)
+            self._running = self._stack.enter_context(host)
+        return self._running
+
+    def runtime(self, target: Target) -> Runtime:
+        """What runs the model on ``target``."""
+        if target.is_keras:
+            from bittrue.runtimes.keras import KerasRuntime
+
+            live, run = self.opened.keras(), self.run
+            return KerasRuntime(target, self.opened.path, self.graph, live=live, progress=run.progress, trust=run.trust)
+        return self._host().runtime(target, self.artifact(target.version), self.graph)  # type: ignore[no-any-return]
+
+    def trace(self, target: Target, inputs: Inputs, options: TraceOptions) -> Trace:
+        try:
+            with self.runtime(target) as runtime:
+                return runtime.trace(inputs, options)
+        finally:
+            self.run.progress.done(str(target))
+
+    def report(
+        self,
+        command: str,
+        inputs: Inputs,
+        description: str,
+        reference: Target,
+        targets: Sequence[Target],
+        candidate: Candidate | None = None,
+    ) -> ReportData:
+        """Trace the reference and every target, compare each with the reference and with the float64 answer.
+
+        Where there is a ``candidate``, the targets run that model, and each model has its own float64 answer.
+        """
+        from bittrue.comparison import accuracy as from_truth
+        from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
+
+        other, fed = (candidate.session, candidate.inputs) if candidate else (self, inputs)
+        for version in dict.fromkeys(target.version for target in targets if not target.is_keras):
+            other.artifact(version)  # a model that cannot be converted is refused before anything runs
+        base = self.trace(reference, inputs, self._reference_options(reference))
+        truth = self._truth(inputs)
+        accuracy = from_truth(truth, base) if truth is not None else None
+        no_truth = truth.provenance.details.get("no_truth", {}) if truth is not None else {}
+        own = other._truth(fed) if candidate else truth
+        outcomes = tuple(other._outcome(target, fed, base, own, models=candidate is not None) for target in targets)
+        facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
+        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest())
+        return ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
+
+    def _reference_options(self, reference: Target) -> TraceOptions:
+        options = self.run.options(reference)
+        return replace(options, save=str(self.run.save / "reference.safetensors")) if self.run.save else options
+
+    def _truth(self, inputs: Inputs) -> Trace | None:
+        from bittrue.graph.truth import evaluate
+
+        self.run.progress.phase("float64", "evaluating exactly")
+        try:
+            found = evaluate(self.graph, inputs)
+        finally:
+            self.run.progress.done("float64")
+        return found if found.of_kind("output") else None
+
+    def _outcome(
+        self, target: Target, inputs: Inputs, base: Trace, truth: Trace | None, *, models: bool
+    ) -> TargetOutcome:
+        from bittrue.comparison import accuracy as from_truth
+        from bittrue.comparison import align, align_models, published_lines
+        from bittrue.comparison import compare as compare_traces
+        from bittrue.report.data import TargetOutcome
+
+        options = self.run.options(target)
+        try:
+            trace = self.trace(target, inputs, options)
+        except TargetFailure as error:
+            return TargetOutcome(str(target), failure=error, saved=_existing(options.save))
+        comparison = compare_traces(base, trace, (align_models if models else align)(base, trace))
+        accuracy = from_truth(truth, trace) if truth is not None else None
+        published = published_lines(comparison) if self.published else None
+        return TargetOutcome(
+            str(target),
+            trace.provenance,
+            trace.checks,
+            comparison,
+            accuracy,
+            published=published,
+            saved=_existing(options.save),
+            digest=trace.digest(),
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Another model than the reference, to be run on the targets, and what it is fed under its own inputs' names."""
+
+    session: Session
+    inputs: Inputs
+
+
+def _existing(path: str | None) -> str | None:
+    return path if path and Path(path).exists() else None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the folder {folder} cannot be made: {error.strerror or error}; name another with --save"
+        ) from error
+
+
+def _model_facts(opened: OpenedModel) -> Any:
+    from bittrue.report.data import ModelFacts
+
+    layers = list(opened.graph.walk())
+    counted = {id(weight.value): weight.value.size for _, layer in layers for weight in layer.weights}
+    return ModelFacts(
+        opened.graph.name,
+        opened.graph.kind,
+        str(opened.path) if opened.path else None,
+        sum(counted.values()),
+        {"/".join(path): layer.class_name for path, layer in layers},
+    )

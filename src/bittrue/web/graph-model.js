@@ -1,0 +1,259 @@
+/**
+ * A graph-model: nodes of a TensorFlow graph. Which of them belong to which layer is what the artifact's own metadata
+ * says; a model that says nothing is run all the same, and only its predictions are sent.
+ */
+
+import { readTensor } from "./bits.js";
+import { check, disagreement } from "./checks.js";
+import { toFailure } from "./failure.js";
+import { windowEnds } from "./windows.js";
+
+/**
+ * @typedef {import("./bits.js").Plain} Plain
+ * @typedef {import("./checks.js").Check} Check
+ * @typedef {import("./report.js").Report} Report
+ * @typedef {import("./subject.js").Capturing} Capturing
+ * @typedef {import("./subject.js").Described} Described
+ * @typedef {import("./subject.js").Subject} Subject
+ * @typedef {import("./types.js").Call} Call
+ * @typedef {import("./types.js").Predictor} Predictor
+ * @typedef {import("./types.js").Tensor} Tensor
+ * @typedef {{node: string, dtype: string, shape: (number | null)[]}} Output
+ * @typedef {Call & {outputs: Output[]}} NodeCall
+ * @typedef {{path: string[], class: string, weights: (string | null)[]}} NodeLayer
+ */
+
+/**
+ * @typedef {object} GraphModel  what TensorFlow.js makes of a graph-model
+ * @property {{name: string, shape?: number[], dtype: string}[]} inputs
+ * @property {string[]} inputNodes  keys of the signature
+ * @property {string[]} outputNodes
+ * @property {{[node: string]: Tensor[]}} weights
+ * @property {(inputs: Tensor[], nodes?: string[]) => Tensor | Tensor[]} execute
+ * @property {() => void} dispose
+ */
+
+/** One node whose tensor is wanted, and every call that it is an output of. @typedef {{node: string, bytes: number, uses: {call: Call, index: number}[]}} Wanted */
+
+/** @implements {Subject} */
+export class GraphSubject {
+  /**
+   * @param {GraphModel} model
+   * @param {import("./artifact.js").Artifact} artifact
+   */
+  constructor(model, artifact) {
+    const found = artifact.userDefinedMetadata?.bittrue ?? {};
+    this.graph = model;
+    /** @type {NodeLayer[]} */
+    this.described = found.layers ?? [];
+    /** @type {NodeCall[]} */
+    this.calls = found.calls ?? [];
+    this.model = predictorOf(model);
+    /** Nodes of the model's outputs, in order. */
+    this.outputs = model.outputNodes.map((key) => artifact.signature?.outputs?.[key]?.name ?? key);
+    /** Position of each of the model's inputs, by its node. */
+    this.places = new Map(model.inputs.map(({ name }, position) => [name, position]));
+  }
+
+  /** @returns {Generator<Described>} */
+  *layers() {
+    for (const { path, class: kind, weights } of this.described) {
+      const name = path.join("/");
+      const nodes = this.calls.filter((call) => call.path.join("/") === name).map((call) => (call.nodes.at(-1) ?? 0) + 1);
+      const held = weights.flatMap((node) => (node === null ? [] : [this.#describe(node)]));
+      yield { path, class: kind, nodes: Math.max(1, ...nodes), weights: held };
+    }
+  }
+
+  /** @param {string} node */
+  #describe(node) {
+    const { dtype, shape } = this.graph.weights[node][0];
+    return { name: node, dtype, shape };
+  }
+
+  /** @returns {Generator<[string[], number, Tensor]>} */
+  *weights() {
+    for (const { path, weights } of this.described) {
+      for (const [index, node] of weights.entries()) if (node !== null) yield [path, index, this.graph.weights[node][0]];
+    }
+  }
+
+  /** @param {number} batch @param {(path: string) => boolean} wanted */
+  sizes(batch, wanted) {
+    const sizes = this.#wanted(batch, wanted).map(({ bytes }) => bytes);
+    return sizes.some(Number.isNaN) ? null : sizes;
+  }
+
+  /**
+   * The first layer whose output cannot be had.
+   *
+   * @param {{feed: Tensor[]}} run
+   * @returns {string | null}
+   */
+  failingLayer({ feed }) {
+    for (const { path, outputs } of this.calls) {
+      const nodes = outputs.map(({ node }) => node).filter((node) => this.#isComputed(node));
+      try {
+        for (const node of nodes) listOf(this.graph.execute(feed, [node])).forEach((tensor) => tensor.dispose());
+      } catch {
+        return path.join("/");
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Every output of every wanted call, in as many passes as the budget asks for.
+   *
+   * @param {Capturing} run
+   * @param {Report} report
+   * @param {(path: string) => boolean} wanted
+   * @returns {Promise<{calls: Call[], checks: Check[]}>}
+   */
+  async capture(run, report, wanted) {
+    await this.#sendInputs(run.feed, report, wanted);
+    const passes = new GraphPasses(this, run, report);
+    await passes.go(this.#wanted(run.batch, wanted));
+    return { calls: this.calls, checks: passes.checks() };
+  }
+
+  /** @param {Tensor[]} feed @param {Report} report @param {(path: string) => boolean} wanted */
+  async #sendInputs(feed, report, wanted) {
+    for (const { path, nodes, outputs } of this.calls) {
+      if (!wanted(path.join("/"))) continue;
+      for (const [index, { node }] of outputs.entries()) {
+        const held = this.graph.weights[node]?.[0] ?? feed[this.places.get(node) ?? -1];
+        if (held !== undefined) await report.record("output", { path, nodes }, index, await readTensor(held));
+      }
+    }
+  }
+
+  /** @param {number} batch @param {(path: string) => boolean} wanted @returns {Wanted[]} */
+  #wanted(batch, wanted) {
+    /** @type {Map<string, Wanted>} */
+    const found = new Map();
+    for (const { path, nodes, outputs } of this.calls) {
+      if (!wanted(path.join("/"))) continue;
+      for (const [index, { node, dtype, shape }] of outputs.entries()) {
+        if (!this.#isComputed(node)) continue;
+        const one = found.get(node) ?? { node, bytes: bytesOf(dtype, shape, batch), uses: [] };
+        found.set(node, one);
+        one.uses.push({ call: { path, nodes }, index });
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** Neither fed nor a weight: executing those returns the tensor itself, which must live on. @param {string} node */
+  #isComputed(node) {
+    return !this.places.has(node) && !(node in this.graph.weights);
+  }
+}
+
+/** The passes of one capture. Each keeps the last tensor of the one before once more: they must agree. */
+class GraphPasses {
+  /** @param {GraphSubject} subject @param {Capturing} run @param {Report} report */
+  constructor(subject, run, report) {
+    this.subject = subject;
+    this.run = run;
+    this.report = report;
+    this.windows = 1;
+    /** @type {string | null} */
+    this.outputsDiffer = null;
+    /** @type {string | null} */
+    this.passesDiffer = null;
+    /** @type {{wanted: Wanted, tensor: Plain} | null} */
+    this.last = null;
+  }
+
+  /** @param {Wanted[]} wanted */
+  async go(wanted) {
+    const ends = wanted.length === 0 ? [0] : windowEnds(wanted.map(({ bytes }) => bytes), 0, this.run.budget);
+    this.windows = ends.length;
+    for (const [i, end] of ends.entries()) await this.#window(wanted.slice(ends[i - 1] ?? 0, end), i + 1);
+  }
+
+  /** @param {Wanted[]} wanted @param {number} window */
+  async #window(wanted, window) {
+    await this.report.enter("capturing", window, this.windows);
+    const again = this.last === null ? [] : [this.last.wanted.node];
+    const nodes = [...new Set([...again, ...wanted.map(({ node }) => node), ...this.subject.outputs])];
+    const tensors = this.#execute(nodes);
+    try {
+      this.run.watch();
+      await this.#compare(tensors);
+      await this.report.enter("sending", window, this.windows);
+      for (const one of wanted) await this.#send(one, /** @type {Tensor} */ (tensors.get(one.node)));
+    } finally {
+      tensors.forEach((tensor) => tensor.dispose());
+    }
+  }
+
+  /** @param {string[]} nodes @returns {Map<string, Tensor>} */
+  #execute(nodes) {
+    const { graph } = this.subject;
+    try {
+      const tensors = listOf(graph.execute(this.run.feed, nodes));
+      return new Map(nodes.map((node, i) => [node, tensors[i]]));
+    } catch (error) {
+      throw toFailure(error, "capturing", this.subject.failingLayer(this.run));
+    }
+  }
+
+  /** @param {Map<string, Tensor>} tensors */
+  async #compare(tensors) {
+    /** @type {Plain[]} */
+    const outputs = [];
+    for (const node of this.subject.outputs) outputs.push(await readTensor(/** @type {Tensor} */ (tensors.get(node))));
+    this.outputsDiffer ??= disagreement(this.run.prediction, outputs, this.run.names);
+    if (this.last === null) return;
+    const { wanted, tensor } = this.last;
+    const again = await readTensor(/** @type {Tensor} */ (tensors.get(wanted.node)));
+    this.passesDiffer ??= disagreement([tensor], [again], [wanted.uses[0].call.path.join("/")]);
+  }
+
+  /** @param {Wanted} wanted @param {Tensor} tensor */
+  async #send(wanted, tensor) {
+    const read = await readTensor(tensor);
+    for (const { call, index } of wanted.uses) await this.report.record("output", call, index, read);
+    this.last = { wanted, tensor: read };
+  }
+
+  /** @returns {Check[]} */
+  checks() {
+    const unchanged = "the model's outputs have the same bits with and without capture";
+    const found = this.outputsDiffer;
+    const checks = [check("capture", found === null, found === null ? unchanged : `with and without capture differ: ${found}`)];
+    if (this.windows > 1) {
+      const agree = `the ${this.windows} passes gave the same bits where they overlap`;
+      const differ = this.passesDiffer;
+      checks.push(check("windows", differ === null, differ === null ? agree : `two passes differ: ${differ}`));
+    }
+    return checks;
+  }
+}
+
+/** A graph-model as something that is fed and predicts. @param {GraphModel} model @returns {Predictor} */
+function predictorOf(model) {
+  return {
+    inputs: model.inputs.map(({ shape = [], dtype }) => ({ dtype, shape: shape.map((size) => (size < 0 ? null : size)) })),
+    inputNames: model.inputNodes,
+    outputNames: model.outputNodes,
+    stateful: false,
+    predict: (inputs) => model.execute(inputs),
+    resetStates: () => {},
+    dispose: () => model.dispose(),
+  };
+}
+
+/** @param {string} dtype @param {(number | null)[]} shape @param {number} batch @returns {number} NaN if not known */
+function bytesOf(dtype, [first, ...rest], batch) {
+  const item = dtype === "bool" ? 1 : 4;
+  if (first === undefined) return item;
+  return rest.reduce((/** @type {number} */ product, size) => product * (size ?? NaN), (first ?? batch) * item);
+}
+
+/** @param {Tensor | Tensor[]} tensors @returns {Tensor[]} */
+function listOf(tensors) {
+  return Array.isArray(tensors) ? tensors : [tensors];
+}
