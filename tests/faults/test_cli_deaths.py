@@ -49,10 +49,10 @@ def test_what_is_killed_midway_is_a_death_that_loses_nothing(target: str, words:
 
 @pytest.mark.parametrize(("target", "words"), TARGETS)
 def test_what_hangs_midway_is_given_up_after_the_timeout(target: str, words: str, place: Place) -> None:
-    command = tracing(place, target, "--timeout", "3")
+    command = tracing(place, target, "--timeout", "6")
     with stopped(command.children(words)):
         said = command.end().sentence(3)
-    assert re.match(rf"{target} gave no answer for 3 s while (capturing|sending), after layer '\w+': ", said)
+    assert re.match(rf"{target} gave no answer for 6 s while (capturing|sending), after layer '\w+': ", said)
     kept(place, said)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conversion.keras_graphs import dense, input_layer, model, node
+from tests.conversion.sample_models import dense, input_layer, model, node
 
 from bittrue.conversion.tfjs import Artifact, convert
 from bittrue.errors import TargetFailure

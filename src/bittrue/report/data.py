@@ -175,8 +175,9 @@ class ReportData:
 
     @property
     def failures(self) -> list[TargetOutcome]:
-        """Targets that did not deliver what was asked of them."""
-        failed = ("failed", "absent") if self.asked else ("failed",)
+        """Targets that did not deliver what was asked of them; where none delivered, absent ones too."""
+        nothing = all(outcome.status == "absent" for outcome in self.targets)
+        failed = ("failed", "absent") if self.asked or nothing else ("failed",)
         return [outcome for outcome in self.targets if outcome.status in failed]
 
 

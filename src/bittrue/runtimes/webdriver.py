@@ -190,6 +190,7 @@ def _options(engine: str, *, headless: bool, software: bool, local: bool = True)
 
 
 def _connect(address: str, options: ArgOptions, engine: str, *, direct: bool, timeout: int) -> WebDriver:
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver import Proxy, Remote
     from selenium.webdriver.common.proxy import ProxyType
     from selenium.webdriver.remote.client_config import ClientConfig
@@ -200,7 +201,8 @@ def _connect(address: str, options: ArgOptions, engine: str, *, direct: bool, ti
         return Remote(command_executor=address, options=options, client_config=config)
     except _driver_errors() as error:
         advice = _crowded() or "check that browser and driver have the same version"
-        advice = advice if direct else f"check that {address} answers"
+        if not direct or not isinstance(error, WebDriverException):
+            advice = f"check that {address} answers"
         raise TargetUnavailable(
             f"WebDriver at {address} opened no {engine}: {_sentence(error)}; {advice}", target=engine, remedy=advice
         ) from error
@@ -222,7 +224,8 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 
 def _sentence(error: Exception) -> str:
     """The first line of what a driver says; the rest is its own stack."""
-    text = getattr(error, "msg", None) or str(error) or type(error).__name__
+    reason = getattr(error, "reason", None)  # why the last of several attempts to connect has failed
+    text = getattr(error, "msg", None) or str(reason or "").rpartition(": ")[2] or str(error) or type(error).__name__
     first = str(text).strip().splitlines()[0].partition("; For documentation on this error")[0]
     return first.rstrip(".:; ")[:300]
 

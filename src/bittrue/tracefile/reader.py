@@ -41,6 +41,8 @@ def read_trace(path: str | Path) -> Trace:
 
 def opened(path: Path) -> BinaryIO:
     """The file, open for reading. Raises TraceError if that is not possible."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise TraceError(f"{path} is no ordinary file; give the file of a saved trace", path=str(path))
     try:
         return path.open("rb")
     except FileNotFoundError as error:
