@@ -110,8 +110,10 @@ def histogram(ulps: list[int]) -> tuple[int, ...]:
     return tuple(counts[power] for power in range(max(counts) + 1))
 
 
-def middle(values: list[int]) -> float:
-    return float(median(values))
+def middle(values: list[int]) -> int | float:
+    """The median: a whole number as it is, however large; the half between two as the nearest float64."""
+    exact = median([Fraction(value) for value in values])
+    return int(exact) if exact.denominator == 1 else float(exact)
 
 
 def as_float(value: Fraction) -> float:
