@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,7 @@ def rounding(size: int) -> tuple[Array, Array]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=100_000_000)
-    parser.add_argument("--polygraphy", metavar="PYTHON", default=os.environ.get("BITTRUE_BENCH_POLYGRAPHY"))
+    parser.add_argument("--polygraphy", metavar="PYTHON", default=_with_polygraphy())
     return parser.parse_args()
 
 
@@ -103,6 +105,12 @@ def _in_turn(contestants: dict[str, Callable[[], object]]) -> dict[str, list[flo
             if turn:
                 times[name].append(time.perf_counter() - begun)
     return times
+
+
+def _with_polygraphy() -> str | None:
+    """The interpreter that has Polygraphy: the one that is named, else this one after `make bench` has set it up."""
+    here = sys.executable if find_spec("polygraphy") else None
+    return os.environ.get("BITTRUE_BENCH_POLYGRAPHY") or here
 
 
 def polygraphy(python: str, reference: Array, candidate: Array) -> list[float]:
