@@ -149,9 +149,9 @@ def test_the_calls_are_those_of_the_graph(shared: Any) -> None:
 
 def test_a_tensor_without_axes_is_captured(shared: Any) -> None:
     trace = run(shared, noise(3, 4), noise(3, 4))
-    mean = trace[Key("prediction", "mean", 0, 1)].load()
+    mean = trace.of_kind("prediction")[1]  # Keras numbers the names of operations through the whole process
     assert mean.shape == ()
-    assert output(trace, "mean").tobytes() == mean.tobytes()
+    assert output(trace, mean.key.layer).tobytes() == mean.load().tobytes()
 
 
 def test_masks_are_those_that_the_layers_received(masked: Any) -> None:

@@ -106,10 +106,10 @@ class ProgramTree:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_GRACE)
-        victims = self._known | set(_marked(self._scratch.path))
         if self.process.poll() is None:
-            victims.add(psutil.Process(self.process.pid))
-        _kill(victims)
+            self.process.kill()  # ours alone to wait for: reaped by psutil, its status would be lost
+        victims = self._known | set(_marked(self._scratch.path))
+        _kill(victim for victim in victims if victim.pid != self.process.pid)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_PATIENCE)
         self._scratch.inhabited = False
