@@ -152,8 +152,8 @@ def section(facts: dict[str, Any], theirs: dict[str, Any], ours: dict[str, Any])
         f"median of {RUNS} runs, each in a fresh browser and a fresh Python. The document's method is a sub-model of "
         "all outputs, `arraySync`, `JSON.stringify`, a Blob that is downloaded "
         f"({theirs['characters'] / 1e6:.0f} million characters), `json.load` and NumPy; the weights, which it sends "
-        "along, are left out of it and counted in Bittrue's. Bittrue's prediction is the plain one, the repetition at "
-        "other batch positions and the capturing pass. Memory is the peak of the resident sets less what was there "
+        "along, are left out of it and counted in Bittrue's. Bittrue's prediction is the plain one "
+        "and the capturing pass. Memory is the peak of the resident sets less what was there "
         "before the prediction, sampled every 10 ms; Bittrue's includes the mapped files of both traces.\n\n"
         + table(["", "document's method", "Bittrue", "ratio"], rows)
         + f"\nThe document's steps: {_steps(theirs)}. Bittrue's: {_steps(ours)}.\n\n"
