@@ -14,6 +14,7 @@ _WHERE = {
     "BittrueError": "bittrue.errors",
     "Run": "bittrue.pipeline",
     "Target": "bittrue.runtimes.target",
+    "certify": "bittrue.pipeline",
     "check": "bittrue.pipeline",
     "check_models": "bittrue.pipeline",
     "compare": "bittrue.pipeline",
@@ -23,6 +24,7 @@ _WHERE = {
     "lint": "bittrue.pipeline",
     "load_trace": "bittrue.tracefile",
     "trace": "bittrue.pipeline",
+    "twin": "bittrue.pipeline",
 }
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Run",
     "Target",
     "__version__",
+    "certify",
     "check",
     "check_models",
     "compare",
@@ -39,11 +42,12 @@ __all__ = [
     "lint",
     "load_trace",
     "trace",
+    "twin",
 ]
 
 if TYPE_CHECKING:
     from bittrue.errors import BittrueError
-    from bittrue.pipeline import Run, check, check_models, compare, convert, demo, doctor, lint, trace
+    from bittrue.pipeline import Run, certify, check, check_models, compare, convert, demo, doctor, lint, trace, twin
     from bittrue.runtimes.target import Target
     from bittrue.tracefile import load as load_trace
 

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,19 @@ from .running import Candidate, Run, file_name
 from .running import Session as _Session
 
 if TYPE_CHECKING:
+    from bittrue.certifying import Certified
     from bittrue.conversion.tfjs import Artifact, Form
     from bittrue.conversion.tfjs.lint import Lint
     from bittrue.report.data import ReportData
     from bittrue.runtimes.doctor import Findings
+    from bittrue.runtimes.twin import Twin
     from bittrue.traces import Trace
 
 __all__ = [
     "CONTROL",
     "REFERENCE",
     "Run",
+    "certify",
     "check",
     "check_models",
     "compare",
@@ -41,6 +45,7 @@ __all__ = [
     "file_name",
     "lint",
     "trace",
+    "twin",
 ]
 
 REFERENCE = "keras:tensorflow"
@@ -242,6 +247,49 @@ def trace(
     options = replace(run.options(wanted), save=str(out) if out else None)
     with _Session(opened, run) as session:
         return session.trace(wanted, tensors, options)
+
+
+def twin(
+    model: Any, *, backend: str = "wasm", tfjs: str | None = None, timeout: float = 120.0, trust: bool = False
+) -> Twin:
+    """``model`` as a Python callable whose bits equal what browsers compute on ``backend`` (``wasm`` or ``cpu``).
+
+    ``model`` is what `check` takes; one that TensorFlow.js has not been given yet is converted first, for the version
+    ``tfjs``. The twin keeps a Node process until it is closed: use it as a context manager, and see
+    `bittrue.runtimes.twin.Twin` for what it takes and returns. Raises UsageError for ``webgl`` and ``webgpu``, whose
+    bits belong to a graphics processor.
+    """
+    from bittrue.model import open_model
+    from bittrue.runtimes.twin import Twin
+
+    engine = "chrome" if backend in ("webgl", "webgpu") else "node"
+    target = Target.parse(f"{engine}:{backend}").at(tfjs)
+    opened = open_model(model, trust=trust)
+    with ExitStack() as stack:
+        session = stack.enter_context(_Session(opened, Run(tfjs=tfjs)))
+        artifact = session.artifact(target.version)
+        return Twin(target, artifact, opened.graph, timeout=timeout, owns=stack.pop_all())
+
+
+def certify(
+    model: Any,
+    targets: Sequence[str],
+    *,
+    inputs: str | Mapping[str, Any] | None = None,
+    examples: int = 32,
+    run: Run | None = None,
+) -> Certified:
+    """Whether ``model`` gives the same bits on all ``targets``: every layer, every weight, many inputs.
+
+    ``inputs`` as in `check`; None for ones and ``examples`` random examples in batches of several sizes. Raises
+    UsageError for fewer than two targets and a `TargetFailure` if one of them fails.
+    """
+    from bittrue.certifying import certify_model
+    from bittrue.model import open_model
+
+    run = run or Run()
+    named = parse_targets(list(targets), run.tfjs)
+    return certify_model(open_model(model, trust=run.trust), named, inputs, examples, run)
 
 
 def compare(reference: Path, candidate: Path) -> ReportData:

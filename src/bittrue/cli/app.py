@@ -2,99 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
 from bittrue import __version__
 from bittrue.errors import UsageError
 
+from .certifying import certify
 from .edge import DONE, FAILED_COMPARISON, edge
+from .options import (
+    batch_size,
+    failing_on,
+    image_preprocessing,
+    in_targets,
+    input_tensors,
+    json_file,
+    quietly,
+    run_of,
+    running,
+    save_folder,
+    tfjs_version,
+    trusting,
+)
 from .screen import Screen, write_json
 from .words import TargetCommand
 
 __all__ = ["main"]
-
-P = ParamSpec("P")
-
-_in = click.option(
-    "--in",
-    "targets",
-    multiple=True,
-    metavar="TARGET",
-    help="Where to run: engine:backend[@version][+FLAG=VALUE], e.g. chrome:webgl. Several: one after "
-    "another, by commas, or repeated. Default: every browser and backend found here.",
-)
-_tfjs = click.option("--tfjs", metavar="VERSION", help="TensorFlow.js version of all targets that name none.")
-_json = click.option(
-    "--json", "json_path", metavar="FILE|-", help="Write the result as JSON to FILE, or - for standard output."
-)
-_quiet = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON, if asked).")
-_save = click.option(
-    "--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR."
-)
-_fail_on = click.option(
-    "--fail-on",
-    type=click.Choice(["bits", "never"]),
-    default="never",
-    show_default=True,
-    help="Exit with 1 if any compared tensor differs in any bit.",
-)
-_trust = click.option("--trust", is_flag=True, help="Let the model execute code that it brings along (Lambda layers).")
-_input = click.option(
-    "--input",
-    "inputs",
-    default="ones",
-    show_default=True,
-    metavar="FILE|ones|random:SEED",
-    help="npy, npz (by input name), safetensors, an image or a folder of images; the first axis is the batch.",
-)
-_preprocessing = click.option(
-    "--preprocessing", metavar="STEPS", help="For images, e.g. resize=224x224,scale=1/127.5,offset=-1,order=rgb."
-)
-_batch = click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch of ones and random inputs."
-)
-
-
-def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise click.BadParameter(f"{value} is no number of seconds above 0.")
-    return value
-
-
-def _running(command: Callable[P, Any]) -> Callable[P, Any]:
-    """The options of every command that runs a model."""
-    options = (
-        click.option(
-            "--runs",
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="Repeat the prediction; all must agree.",
-        ),
-        click.option("--budget", type=click.IntRange(1), metavar="MIB", help="Activations held at once, in MiB [512]."),
-        click.option(
-            "--timeout",
-            type=float,
-            default=120.0,
-            callback=_finite,
-            show_default=True,
-            help="Seconds of silence that count as hung.",
-        ),
-        click.option(
-            "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
-        ),
-        click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -113,12 +51,12 @@ def main() -> None:
     show_default=True,
     help="Folder for the models and traces.",
 )
-@_in
-@_tfjs
-@_running
-@_fail_on
-@_json
-@_quiet
+@in_targets
+@tfjs_version
+@running
+@failing_on
+@json_file
+@quietly
 @edge
 def demo(**options: Any) -> int:
     """The experiment that started the project: build it, convert it, run it everywhere, compare."""
@@ -131,7 +69,7 @@ def demo(**options: Any) -> int:
             options["size"],
             options["targets"],
             out=options["out"],
-            run=_run(options, progress),
+            run=run_of(options, progress),
             say=screen.say,
         )
     return screen.finish(data, options["fail_on"])
@@ -151,20 +89,20 @@ def demo(**options: Any) -> int:
     metavar="B",
     help="The other model; it runs on every TARGET, or else where A does.",
 )
-@_input
-@_preprocessing
-@_batch
-@_in
+@input_tensors
+@image_preprocessing
+@batch_size
+@in_targets
 @click.option(
     "--against", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with."
 )
-@_tfjs
-@_running
-@_save
-@_trust
-@_fail_on
-@_json
-@_quiet
+@tfjs_version
+@running
+@save_folder
+@trusting
+@failing_on
+@json_file
+@quietly
 @edge
 def check(**options: Any) -> int:
     """Run MODEL (.keras, .h5 or a TensorFlow.js layers-model) in Python and in browsers, compared layer by layer.
@@ -184,7 +122,7 @@ def check(**options: Any) -> int:
             against=options["against"],
             batch=options["batch"],
             preprocessing=options["preprocessing"],
-            run=_run(options, progress),
+            run=run_of(options, progress),
         )
     return screen.finish(data, options["fail_on"])
 
@@ -192,7 +130,7 @@ def check(**options: Any) -> int:
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@_tfjs
+@tfjs_version
 @click.option(
     "--format",
     "form",
@@ -208,8 +146,8 @@ def check(**options: Any) -> int:
     help="Store weights as float16, uint16 or uint8: all, or those whose name fits PATTERN (like '*/kernel'). "
     "Repeatable; of several that fit, the last.",
 )
-@_trust
-@_quiet
+@trusting
+@quietly
 @edge
 def convert(
     model: Path, out: Path, tfjs: str | None, form: Any, quantize: tuple[str, ...], trust: bool, quiet: bool
@@ -231,8 +169,8 @@ def convert(
 
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@_tfjs
-@_trust
+@tfjs_version
+@trusting
 @click.option(
     "--fail-on",
     type=click.Choice(["refused", "never"]),
@@ -240,8 +178,8 @@ def convert(
     show_default=True,
     help="Exit with 1 if MODEL cannot be written faithfully, in either form.",
 )
-@_json
-@_quiet
+@json_file
+@quietly
 @edge
 def lint(model: Path, tfjs: str | None, trust: bool, fail_on: str, json_path: str | None, quiet: bool) -> int:
     """What TensorFlow.js would reject or silently compute differently in MODEL, and what convert does about it."""
@@ -263,13 +201,13 @@ def lint(model: Path, tfjs: str | None, trust: bool, fail_on: str, json_path: st
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The trace (safetensors)."
 )
-@_input
-@_preprocessing
-@_batch
-@_tfjs
-@_running
-@_trust
-@_quiet
+@input_tensors
+@image_preprocessing
+@batch_size
+@tfjs_version
+@running
+@trusting
+@quietly
 @edge
 def trace(**options: Any) -> int:
     """Run MODEL on one target and save what every layer produced."""
@@ -284,7 +222,7 @@ def trace(**options: Any) -> int:
             options["inputs"],
             batch=options["batch"],
             preprocessing=options["preprocessing"],
-            run=_run(options, progress),
+            run=run_of(options, progress),
         )
     screen.say(f"{options['out']}: {len(found)} tensors, {found.nbytes:,} bytes, from {found.provenance.target}")
     return DONE
@@ -293,9 +231,9 @@ def trace(**options: Any) -> int:
 @main.command()
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
-@_fail_on
-@_json
-@_quiet
+@failing_on
+@json_file
+@quietly
 @edge
 def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | None, quiet: bool) -> int:
     """Compare two saved runs: traces, or JSON as the document's script writes it."""
@@ -334,18 +272,4 @@ def _models(model: Path | None, reference: Path | None, candidate: Path | None) 
     raise UsageError("check takes either one MODEL or both --reference A and --candidate B")
 
 
-def _run(options: dict[str, Any], progress: Any) -> Any:
-    from bittrue.pipeline import Run
-    from bittrue.runtimes.base import DEFAULT_BUDGET
-
-    return Run(
-        runs=options["runs"],
-        budget=options["budget"] * 2**20 if options["budget"] else DEFAULT_BUDGET,
-        timeout=options["timeout"],
-        tfjs=options["tfjs"],
-        save=options.get("save"),
-        webdriver=options["webdriver"],
-        port=options["port"],
-        trust=options.get("trust", False),
-        progress=progress,
-    )
+main.add_command(certify)

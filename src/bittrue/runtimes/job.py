@@ -39,6 +39,8 @@ class Job:
     layers: tuple[str, ...] | None
     runs: int
     budget: int
+    stay: bool = False
+    """Whether the agent is to answer one request after another instead of tracing."""
 
     @classmethod
     def of(
@@ -84,6 +86,7 @@ class Job:
             "runs": self.runs,
             "batch": self.runs > 1,  # a second question of repeatability, asked with the first
             "budget": self.budget,
+            **({"stay": True} if self.stay else {}),
         }
 
     @property

@@ -20,6 +20,8 @@ __all__ = [
     "ModelBuilt",
     "PhaseBegun",
     "Piece",
+    "Predicted",
+    "Refused",
 ]
 
 
@@ -110,4 +112,19 @@ class Done:
     memory: Any
 
 
-Message = Hello | PhaseBegun | Environment | ModelBuilt | Piece | CheckMade | Failed | Done
+@dataclass(frozen=True)
+class Predicted:
+    """All outputs of a request to a job that stays were sent."""
+
+    request: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request to a job that stays cannot be answered; the next one may be."""
+
+    request: int
+    message: str
+
+
+Message = Hello | PhaseBegun | Environment | ModelBuilt | Piece | CheckMade | Failed | Done | Predicted | Refused

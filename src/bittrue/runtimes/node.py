@@ -161,8 +161,8 @@ class NodeRuntime:
         """Run the model on ``inputs``; see `Runtime`."""
         assert self._node is not None, "enter the runtime first"
         self._progress.phase(str(self.target), "starting")
-        job = self._job(options)
-        self._link = link = NodeLink([str(self._node.path), "--no-warnings", str(_agent())])
+        job = self.job(options)
+        self._link = link = NodeLink(self.command())
         try:
             trace = run_session(link, job, self._graph, inputs, options, self._progress, self._facts())
             with suppress(LinkClosedError, SilenceError):
@@ -171,14 +171,25 @@ class NodeRuntime:
         finally:
             link.close()
 
-    def _job(self, options: TraceOptions) -> Job:
+    def command(self) -> list[str]:
+        """What starts the agent."""
+        assert self._node is not None, "enter the runtime first"
+        return [str(self._node.path), "--no-warnings", str(_agent())]
+
+    @property
+    def version(self) -> str | None:
+        """Node's own version, None where it could not be told."""
+        assert self._node is not None, "enter the runtime first"
+        return self._node.version
+
+    def job(self, options: TraceOptions) -> Job:
+        """What the agent is asked to do."""
         files = tfjs_files(self.target.version or self._artifact.version or BUNDLED)
         runtime = (files.version, _folder(files.folder), files.scripts(self.target.backend))
         return Job.of(self.target, self._graph, self._artifact, runtime, _folder(self._artifact.folder), options)
 
     def _facts(self) -> Mapping[str, Any]:
-        assert self._node is not None
-        return {"node_version": self._node.version}
+        return {"node_version": self.version}
 
 
 def _agent() -> Path:

@@ -17,7 +17,19 @@ import numpy as np
 from bittrue.errors import InputError, ProtocolError
 from bittrue.traces import Array, Kind
 
-from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece
+from .messages import (
+    CheckMade,
+    Done,
+    Environment,
+    Failed,
+    Hello,
+    Message,
+    ModelBuilt,
+    PhaseBegun,
+    Piece,
+    Predicted,
+    Refused,
+)
 
 __all__ = [
     "MAX_FRAME",
@@ -230,6 +242,14 @@ def _done(fields: _Fields, payload: memoryview) -> Message:
     return Done(fields.facts("timings"), _plain(fields.header.get("memory")))
 
 
+def _predicted(fields: _Fields, payload: memoryview) -> Message:
+    return Predicted(fields.integer("request"))
+
+
+def _refused(fields: _Fields, payload: memoryview) -> Message:
+    return Refused(fields.integer("request"), fields.text("message"))
+
+
 _READERS = {
     "hello": _hello,
     "phase": _phase,
@@ -239,6 +259,8 @@ _READERS = {
     "check": _check,
     "error": _error,
     "done": _done,
+    "predicted": _predicted,
+    "refused": _refused,
 }
 
 

@@ -7,6 +7,7 @@ import { describeEnvironment, startBackend, watchDevice } from "./environment.js
 import { Failure, messageOf, toFailure } from "./failure.js";
 import { makeFeed } from "./feed.js";
 import { GraphSubject } from "./graph-model.js";
+import { serve } from "./serving.js";
 import { LayersSubject } from "./subject.js";
 import { windowEnds } from "./windows.js";
 
@@ -19,6 +20,7 @@ import { windowEnds } from "./windows.js";
  * @typedef {import("./types.js").Platform} Platform
  * @typedef {import("./types.js").Tensor} Tensor
  * @typedef {import("./wire.js").Inbox} Inbox
+ * @typedef {import("./serving.js").Requests} Requests
  */
 
 /**
@@ -26,13 +28,14 @@ import { windowEnds } from "./windows.js";
  *
  * @param {Job} job
  * @param {Inbox} inbox
+ * @param {Requests} requests for a job that stays
  * @param {Platform} platform
  * @param {Report} report
  * @param {(failure: FailureType) => void} lose called if the graphics context goes, which nothing may ever throw
  * @throws {Failure}
  */
-export async function runJob(job, inbox, platform, report, lose) {
-  const received = inbox.take(job.inputs);
+export async function runJob(job, inbox, requests, platform, report, lose) {
+  const received = job.stay ? [] : inbox.take(job.inputs);
   await report.enter("loading");
   const tf = await loadTf(job, platform);
   await startBackend(tf, job, platform);
@@ -42,6 +45,7 @@ export async function runJob(job, inbox, platform, report, lose) {
   await report.enter("building");
   const subject = await buildModel(tf, job, artifact);
   try {
+    if (job.stay) await serve(tf, subject.model, job.inputs, inbox, requests, report);
     const feed = makeFeed(tf, subject.model, received);
     try {
       const peak = await new ModelRun(tf, job, report, subject, feed).go();

@@ -3,6 +3,7 @@
 import { Failure, errorFrame, toFailure } from "./failure.js";
 import { runJob } from "./job.js";
 import { Report } from "./report.js";
+import { Requests } from "./serving.js";
 import { Inbox, PROTOCOL, decodeFrame } from "./wire.js";
 
 /**
@@ -30,6 +31,8 @@ export class Session {
     this.platform = platform;
     this.ends = ends;
     this.inbox = new Inbox();
+    /** What a job that stays is asked, one after another. */
+    this.requests = new Requests();
     /** Whether the last frame, `done` or `error`, is out. */
     this.over = false;
     this.failed = false;
@@ -62,6 +65,7 @@ export class Session {
       else if (header.type === "goto") this.ends.goto(header.url);
       else if (this.over) return;
       else if (header.type === "input") this.inbox.add(header, payload);
+      else if (header.type === "predict" && this.target !== null) this.requests.add(header);
       else if (header.type === "run" && this.target === null) await this.#run(header);
       else throw new Failure("protocol", `a frame of type ${header.type} came from the host out of turn`);
     } catch (error) {
@@ -77,7 +81,7 @@ export class Session {
     const lost = new Promise((_, reject) => {
       this.lose = (/** @type {import("./failure.js").Failure} */ failure) => reject((loss = failure));
     });
-    const work = runJob(job, this.inbox, this.platform, this.report, (failure) => this.lose?.(failure));
+    const work = runJob(job, this.inbox, this.requests, this.platform, this.report, (failure) => this.lose?.(failure));
     work.catch(() => {}); // when the context is lost first, what the job throws later is of no interest
     try {
       await Promise.race([work, lost]);

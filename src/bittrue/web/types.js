@@ -120,6 +120,7 @@
  * @property {number} runs
  * @property {boolean} batch
  * @property {number} budget
+ * @property {boolean} [stay]  answer requests until the host ends the session
  */
 
 /**

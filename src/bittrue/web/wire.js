@@ -182,6 +182,11 @@ export class Inbox {
     tensor.filled += payload.length;
   }
 
+  /** Forget everything: what comes next belongs to another prediction. */
+  clear() {
+    this.tensors.clear();
+  }
+
   /** @param {Header} header @returns {Received} */
   #open({ name, dtype, shape, total }) {
     const sound = typeof name === "string" && dtype in ITEM_SIZE && Array.isArray(shape) && shape.every(isSize);

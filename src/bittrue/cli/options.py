@@ -1,0 +1,121 @@
+"""The options that several commands share, and the `Run` that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+__all__ = [
+    "batch_size",
+    "failing_on",
+    "image_preprocessing",
+    "in_targets",
+    "input_tensors",
+    "json_file",
+    "quietly",
+    "run_of",
+    "running",
+    "save_folder",
+    "tfjs_version",
+    "trusting",
+]
+
+P = ParamSpec("P")
+
+in_targets = click.option(
+    "--in",
+    "targets",
+    multiple=True,
+    metavar="TARGET",
+    help="Where to run: engine:backend[@version][+FLAG=VALUE], e.g. chrome:webgl. Several: one after "
+    "another, by commas, or repeated. Default: every browser and backend found here.",
+)
+tfjs_version = click.option("--tfjs", metavar="VERSION", help="TensorFlow.js version of all targets that name none.")
+json_file = click.option(
+    "--json", "json_path", metavar="FILE|-", help="Write the result as JSON to FILE, or - for standard output."
+)
+quietly = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON, if asked).")
+save_folder = click.option(
+    "--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR."
+)
+failing_on = click.option(
+    "--fail-on",
+    type=click.Choice(["bits", "never"]),
+    default="never",
+    show_default=True,
+    help="Exit with 1 if any compared tensor differs in any bit.",
+)
+trusting = click.option(
+    "--trust", is_flag=True, help="Let the model execute code that it brings along (Lambda layers)."
+)
+input_tensors = click.option(
+    "--input",
+    "inputs",
+    default="ones",
+    show_default=True,
+    metavar="FILE|ones|random:SEED",
+    help="npy, npz (by input name), safetensors, an image or a folder of images; the first axis is the batch.",
+)
+image_preprocessing = click.option(
+    "--preprocessing", metavar="STEPS", help="For images, e.g. resize=224x224,scale=1/127.5,offset=-1,order=rgb."
+)
+batch_size = click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch of ones and random inputs."
+)
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"{value} is no number of seconds above 0.")
+    return value
+
+
+def running(command: Callable[P, Any]) -> Callable[P, Any]:
+    """The options of every command that runs a model."""
+    options = (
+        click.option(
+            "--runs",
+            type=click.IntRange(1),
+            default=1,
+            show_default=True,
+            help="Repeat the prediction; all must agree.",
+        ),
+        click.option("--budget", type=click.IntRange(1), metavar="MIB", help="Activations held at once, in MiB [512]."),
+        click.option(
+            "--timeout",
+            type=float,
+            default=120.0,
+            callback=_finite,
+            show_default=True,
+            help="Seconds of silence that count as hung.",
+        ),
+        click.option(
+            "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
+        ),
+        click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def run_of(options: dict[str, Any], progress: Any) -> Any:
+    """The `Run` that a command's options ask for."""
+    from bittrue.pipeline import Run
+    from bittrue.runtimes.base import DEFAULT_BUDGET
+
+    return Run(
+        runs=options["runs"],
+        budget=options["budget"] * 2**20 if options["budget"] else DEFAULT_BUDGET,
+        timeout=options["timeout"],
+        tfjs=options["tfjs"],
+        save=options.get("save"),
+        webdriver=options["webdriver"],
+        port=options["port"],
+        trust=options.get("trust", False),
+        progress=progress,
+    )
