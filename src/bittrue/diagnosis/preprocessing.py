@@ -24,6 +24,7 @@ _MOST_VALUES = 2**20  # beyond which the fit is made on a sample; what it finds 
 _NEAR = 2.0**-18  # relative; fits of float32 values come this close to the numbers that made them
 _EXPLAINS = 1e-2  # of the candidate's own spread may remain for a transform to be offered at all
 _BETTER = 0.5  # a stranger arrangement must leave less than this share of a simpler one's residual
+_WHOLE = 1e-3  # of a step of 8 bits: nearer than this to a whole number of steps is one
 _REFITS, _FAR = 3, 4.0  # times the median residual beyond which a value is left out of the next fit
 _CLOSE_ULPS = 4  # a scale and an offset round twice, in either of two orders
 
@@ -202,15 +203,12 @@ def _verified(words: str, moved: Array, candidate: Array) -> InputTransform:
 def _apply(moved: Array, scale: tuple[float, ...], offset: tuple[float, ...], candidate: Array) -> tuple[Array, bool]:
     factor, shift = np.asarray(scale, np.float32), np.asarray(offset, np.float32)
     made = moved.astype(np.float32) * factor + shift
+    off = np.abs(made - candidate).max()
     for unit in (1.0, 1 / 255):  # a canvas and an 8-bit resize leave whole numbers, or those over 255
         steps = candidate / unit
         rounded = (np.rint(made / unit) * unit).astype(np.float32)
-        whole = np.abs(steps - np.rint(steps)).max() < 1e-3
-        if (
-            whole
-            and not np.array_equal(rounded, made)
-            and np.abs(rounded - candidate).max() <= np.spacing(np.float32(1))
-        ):
+        whole = np.abs(steps - np.rint(steps)).max() < _WHOLE
+        if whole and off > _WHOLE * unit and np.abs(rounded - candidate).max() <= _WHOLE * unit:
             return rounded, True
     return made, False
 

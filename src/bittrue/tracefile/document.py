@@ -18,18 +18,24 @@ from bittrue.errors import TraceError
 from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 from .reader import opened, read_trace
+from .tensors import read_tensors
 from .writer import replacing
 
 __all__ = ["load", "read_document", "write_document"]
 
 
 def load(path: str | Path) -> Trace:
-    """The trace at ``path``, a safetensors trace or a JSON document, told apart by content. Raises TraceError."""
+    """The trace at ``path``: a safetensors trace, a JSON document or a .npz of inputs, told apart by content.
+
+    Raises TraceError.
+    """
     path = Path(path)
     with opened(path) as file:
         start = file.read(4096)
     if not start:
         raise TraceError(f"{path} is empty; save the trace again", path=str(path))
+    if start.startswith(b"PK"):
+        return read_tensors(path)
     # Text read as the length of a safetensors header is longer than any file can be.
     is_text = len(start) < 8 or int.from_bytes(start[:8], "little") >= 2**56
     if is_text and start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
