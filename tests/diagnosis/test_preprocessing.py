@@ -22,15 +22,16 @@ def test_equal_tensors_need_no_transform():
 @pytest.mark.parametrize(
     ("candidate", "said"),
     [
-        (PIXELS / np.float32(255), "multiplied by 1/255"),
-        (PIXELS / np.float32(127.5) - 1, "multiplied by 1/127.5, then plus -1"),
+        (PIXELS / np.float32(255), "divided by 255"),
+        (PIXELS / np.float32(127.5) - 1, "divided by 127.5, then plus -1"),
+        (PIXELS * np.float32(1 / 255), "multiplied by 1/255"),
         (PIXELS - np.float32([103.939, 116.779, 123.68]), "plus (-103.939, -116.779, -123.68) by channel"),
         (PIXELS[..., ::-1], "channels reversed (BGR for RGB)"),
         (PIXELS[..., [1, 2, 0]], "channels in the order [1, 2, 0]"),
         (PIXELS[:, :, ::-1], "mirrored along axis 2"),
         (np.moveaxis(PIXELS, -1, 1), "channel axis moved first"),
         (np.swapaxes(PIXELS, 1, 2), "height and width swapped"),
-        ((PIXELS[..., ::-1] / 255).astype(np.float32), "(BGR for RGB), then multiplied by 1/255"),
+        ((PIXELS[..., ::-1] / 255).astype(np.float32), "(BGR for RGB), then divided by 255"),
     ],
 )
 def test_each_mistake_is_named_and_proven(candidate: np.ndarray, said: str):

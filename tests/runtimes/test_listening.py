@@ -129,4 +129,4 @@ def test_a_page_in_chrome_records_posts_and_its_mistake_is_named(tmp_path: Path,
     done = CliRunner().invoke(main, ["compare", str(tmp_path / "python.npz"), str(path)], terminal_width=200)
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "channels reversed (BGR for RGB), then multiplied by 1/127.5, then plus -1: 18 of 18 values" in said
+    assert "channels reversed (BGR for RGB), then divided by 127.5, then plus -1: 18 of 18 values" in said

@@ -45,7 +45,7 @@ class InputTransform:
 
     ``arrangement`` says in words how the axes or channels were moved ("" if not). ``equal`` of ``values`` elements are
     reproduced to the bit, ``close`` within 4 ULP; ``residual`` is what remains, as the root mean square over that of
-    the candidate about its mean.
+    the candidate about its mean. ``divided``: by 1/scale, which rounds otherwise than a product.
     """
 
     arrangement: str
@@ -56,6 +56,7 @@ class InputTransform:
     close: int
     residual: float
     eight_bit: bool
+    divided: bool = False
 
     @property
     def is_identity(self) -> bool:
@@ -70,7 +71,8 @@ class InputTransform:
     def __str__(self) -> str:
         steps = [self.arrangement] if self.arrangement else []
         if set(self.scale) != {1.0}:
-            steps.append(f"multiplied by {_listed(self.scale)}")
+            divisors = tuple(1 / factor for factor in self.scale)
+            steps.append(f"divided by {_listed(divisors)}" if self.divided else f"multiplied by {_listed(self.scale)}")
         if set(self.offset) != {0.0}:
             steps.append(f"plus {_listed(self.offset)}")
         if self.eight_bit:
@@ -183,26 +185,62 @@ def _verified(words: str, moved: Array, candidate: Array) -> InputTransform:
     """The fit with its numbers made round where they are meant to be, and what it reproduces in float32."""
     slope, intercept = _robust_fit(_sampled(moved), _sampled(candidate))
     slope, intercept = _shared(slope), _shared(intercept, scale=np.abs(candidate).max())
-    scale, offset = tuple(map(_round_scale, slope)), tuple(map(_round_offset, intercept))
-    made, eight_bit = _apply(moved, scale, offset, candidate)
-    distance = ulp_distance(made, candidate.astype(np.float32))
-    unit = np.spacing(np.abs(np.asarray(offset, np.float32)).max() + np.abs(candidate).max().astype(np.float32))
-    near = (distance <= _CLOSE_ULPS) | (np.abs(made.astype(np.float64) - candidate) <= _CLOSE_ULPS * unit)
+    fitted = tuple(map(float, slope)), tuple(map(float, intercept))
+    meant = tuple(map(_round_scale, slope)), tuple(map(_round_offset, intercept))
+    target = candidate.astype(np.float32)
+    made, other = (
+        max(
+            (_made(moved, *numbers, candidate, divide) for divide in (False, True)), key=lambda made: made.score(target)
+        )
+        for numbers in (meant, fitted)
+    )
+    if other.score(target)[0] == target.size > made.score(target)[0]:
+        made = other  # odd numbers that give every value are those that were used
+    near = made.near(target)
     return InputTransform(
         words,
-        scale,
-        offset,
+        made.scale,
+        made.offset,
         candidate.size,
-        int((distance == 0).sum()),
+        int((made.values == target).sum()),
         int(near.sum()),
-        _residual(_sampled(made), _sampled(candidate)),
-        eight_bit,
+        _residual(_sampled(made.values), _sampled(candidate)),
+        made.eight_bit,
+        made.divided,
     )
 
 
-def _apply(moved: Array, scale: tuple[float, ...], offset: tuple[float, ...], candidate: Array) -> tuple[Array, bool]:
-    factor, shift = np.asarray(scale, np.float32), np.asarray(offset, np.float32)
-    made = moved.astype(np.float32) * factor + shift
+@dataclass(frozen=True)
+class _Made:
+    """One way to apply a fit, and what it gives."""
+
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+    divided: bool
+    values: Array
+    eight_bit: bool
+
+    def near(self, target: Array) -> Array:
+        """Where it comes within 4 ULP: of the value, or of the largest number that was added up to it."""
+        unit = np.spacing(np.abs(np.asarray(self.offset, np.float32)).max() + np.abs(target).max())
+        off = np.abs(self.values.astype(np.float64) - target)
+        return np.asarray((ulp_distance(self.values, target) <= _CLOSE_ULPS) | (off <= _CLOSE_ULPS * unit))
+
+    def score(self, target: Array) -> tuple[int, int]:
+        return int(self.near(target).sum()), int((self.values == target).sum())
+
+
+def _made(moved: Array, scale: tuple[float, ...], offset: tuple[float, ...], candidate: Array, divide: bool) -> _Made:
+    return _Made(scale, offset, divide, *_apply(moved, scale, offset, candidate, divide))
+
+
+def _apply(
+    moved: Array, scale: tuple[float, ...], offset: tuple[float, ...], candidate: Array, divide: bool
+) -> tuple[Array, bool]:
+    factor, shift = np.asarray(scale), np.asarray(offset, np.float32)
+    values = moved.astype(np.float32)
+    scaled = values / (1 / factor).astype(np.float32) if divide else values * factor.astype(np.float32)
+    made = scaled + shift
     off = np.abs(made - candidate).max()
     for unit in (1.0, 1 / 255):  # a canvas and an 8-bit resize leave whole numbers, or those over 255
         steps = candidate / unit
