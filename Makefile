@@ -2,6 +2,7 @@
 # make test    the gates and every test, browsers included
 # make check   the gates and the fast tests, without a browser
 # make bench   the benchmarks, into docs/benchmarks.md
+# make keras2  models that Keras 2.15 itself writes, in an environment of its own
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make lock    the requirement files and package-lock.json anew, to the newest versions
 # make clean   removes everything that the above have made, .venv included
@@ -10,7 +11,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench wheel lock clean
+.PHONY: help setup demo test check bench keras2 wheel lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -44,6 +45,10 @@ check:
 bench:
 	@$(SETUP) && "$$python" scripts/setup.py bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+keras2:
+	@$(SETUP) venv packages bittrue
+	@$(BIN)/python scripts/keras2.py $(ARGS)
 
 wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels

@@ -46,7 +46,8 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 def _has_tfjs(root: Path) -> bool:
-    return any((root / "src" / "bittrue" / "_vendor" / "tfjs").glob("*/tf.min.js"))
+    vendor = root / "src" / "bittrue" / "_vendor"
+    return any((vendor / "tfjs").glob("*/tf.min.js")) and (vendor / "uplot" / "uPlot.iife.min.js").is_file()
 
 
 def _has_kernels(root: Path) -> bool:

@@ -6,64 +6,76 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import MIB, Growth, MemoryWatch, child, table, verdict
+from harness import MIB, MemoryWatch, child, table, verdict
 
-CONSTANT = {"chrome:wasm": 128 * MIB, "keras:tensorflow": 256 * MIB}
-"""What a side may take beside the budget: working tensors, buffers of the socket, garbage not yet collected; in Keras
-also the functions that TensorFlow traces for each pass, and what `predict` keeps of its outputs."""
-
-BUDGETS = {"chain": 48 * MIB, "wide": 64 * MIB}
+TARGETS = ("chrome:wasm", "keras:tensorflow")
+BUDGETS = {"chain": 48 * MIB, "wide": 128 * MIB}
 TITLES = {"chain": "1,000 Dense layers", "wide": "128 convolutions of 256x256x16"}
-SIDES = ("page", "python")
+SIDES = {"page": "page, alone + added", "python": "Python, alone + added"}
+ALONE = "alone"
 
 
 def main() -> None:
     """Print the section."""
-    results = [child("bench_budget.py", name, target) for name in BUDGETS for target in CONSTANT]
-    constants = ", ".join(f"{constant // MIB} MiB for {target}" for target, constant in CONSTANT.items())
+    results = [_both(name, target) for name in BUDGETS for target in TARGETS]
     print("## Memory within the budget\n")
     print(
-        "All layer outputs are captured in as many passes as the budget asks for. Memory is the peak of the resident "
-        "set from the first prediction to the finished trace less what was there before; of the page, and of Python, "
-        "which writes the trace (and, for keras, runs the model). "
-        f"Allowed are the budget and a constant: {constants}. The constants were chosen from measurements, "
-        "not derived: no row stays within its budget alone.\n"
+        "All layer outputs are captured, in as many passes as the budget asks for. Memory is the peak of the resident "
+        "set from the first prediction to the finished trace less what was there before that prediction: of the page, "
+        "and of Python, which writes the trace and, for keras, runs the model. What a framework takes to compile and "
+        "run the model is not Bittrue's to bound; it is measured by the same run, in processes of its own, with no "
+        "layer captured. The budget is for what capturing adds to that.\n"
     )
-    headings = ["model", "target", "activations", "budget", "passes", "seconds", "page", "Python"]
+    headings = ["model", "target", "activations", "budget", "passes", "seconds", *SIDES.values()]
     print(table(headings, [_row(result) for result in results]))
     for result in results:
-        allowed = result["budget"] + CONSTANT[result["target"]]
-        largest = max(resident for resident, _ in result["memory"].values())
-        name = f"{TITLES[result['model']]} on {result['target']} within {allowed // MIB} MiB"
-        print(verdict(name, largest <= allowed, f"{largest / MIB:,.0f} MiB"), end="")
+        for role in result["memory"]:
+            name = f"{TITLES[result['model']]} on {result['target']}: capturing adds to the {role} at most"
+            added = _added(result, role)
+            met = added <= result["budget"] and not result["failed"]
+            print(verdict(f"{name} {result['budget'] // MIB} MiB", met, f"{max(0, added) / MIB:,.0f} MiB"), end="")
 
 
-def measure(name: str, target: str) -> dict[str, Any]:
-    """Trace one model on one target within its budget."""
-    from bittrue.pipeline import Run, trace
+def _both(name: str, target: str) -> dict[str, Any]:
+    captured: dict[str, Any] = child("bench_budget.py", name, target)
+    assert captured["activations"] > 2 * captured["budget"]
+    return {**captured, "alone": child("bench_budget.py", name, target, ALONE)["memory"]}
 
-    model, given = _model(name)
-    if target.startswith("keras"):
-        model.predict(given, batch_size=len(given), verbose=0)  # TensorFlow's own start is not what is measured
-    clock = _Clock(MemoryWatch())
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, clock.watch:
-        run = Run(budget=BUDGETS[name], progress=clock)
-        found = trace(model, target, Path(folder) / "trace.safetensors", {"input": given}, run=run)
-        growth = clock.watch.growth(clock.begin, clock.end)
-    outputs = sum(record.nbytes for record in found.of_kind("output"))
-    assert outputs > 2 * BUDGETS[name]
+
+def _added(result: dict[str, Any], role: str) -> int:
+    """Bytes of resident memory that capturing adds to the prediction alone."""
+    return int(result["memory"][role][0] - result["alone"][role][0])
+
+
+def measure(name: str, target: str, *, alone: bool) -> dict[str, Any]:
+    """Trace one model on one target within its budget; ``alone``: capture no layer, so that it only predicts."""
+    from bittrue.inputs import load_inputs
+    from bittrue.model import open_model
+    from bittrue.running import Run, Session
+    from bittrue.runtimes.target import Target
+
+    opened, given = _model(name)
+    clock = _Clock()
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, MemoryWatch() as watch:
+        run = Run(budget=BUDGETS[name], progress=clock, save=Path(folder))
+        with Session(open_model(opened), run) as session:
+            inputs = load_inputs({"input": given}, session.graph)
+            options = replace(run.options(target), layers=() if alone else None)
+            found = session.trace(Target.parse(target), inputs, options)
+        growth = watch.growth(clock.begin, clock.end)
     return {
         "model": name,
         "target": target,
-        "activations": outputs,
+        "activations": sum(record.nbytes for record in found.of_kind("output")),
         "budget": BUDGETS[name],
         "passes": found.provenance.details.get("windows"),
         "seconds": clock.end - clock.begin,
-        "failed": [check.name for check in found.checks if check.passed is False],
+        "failed": [check.name for check in found.checks if check.passed is False or check.name == "budget"],
         "memory": {
             role: [growth[role].resident, growth[role].anonymous] for role in ("page", "python") if role in growth
         },
@@ -81,10 +93,9 @@ def _model(name: str) -> tuple[Any, Any]:
 
 
 class _Clock:
-    """Notes the first prediction and the last record, and lets the watch see what is idle before."""
+    """Notes when the first prediction begins, and when the last record has arrived."""
 
-    def __init__(self, watch: MemoryWatch) -> None:
-        self.watch = watch
+    def __init__(self) -> None:
         self.begin = self.end = 0.0
 
     def phase(self, target: str, what: str) -> None:
@@ -101,7 +112,6 @@ class _Clock:
 
 
 def _row(result: dict[str, Any]) -> list[str]:
-    sides = [str(Growth(*result["memory"][role])) if role in result["memory"] else "" for role in SIDES]
     return [
         TITLES[result["model"]],
         result["target"],
@@ -109,12 +119,18 @@ def _row(result: dict[str, Any]) -> list[str]:
         f"{result['budget'] // MIB} MiB",
         str(result["passes"] or ""),
         f"{result['seconds']:.1f}",
-        *sides,
+        *(_side(result, role) for role in SIDES),
     ]
+
+
+def _side(result: dict[str, Any], role: str) -> str:
+    if role not in result["memory"]:
+        return ""
+    return f"{result['alone'][role][0] / MIB:,.0f} + {_added(result, role) / MIB:,.0f} MiB"
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         main()
     else:
-        print(json.dumps(measure(sys.argv[1], sys.argv[2])))
+        print(json.dumps(measure(sys.argv[1], sys.argv[2], alone=ALONE in sys.argv)))

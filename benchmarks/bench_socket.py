@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 from browsing import Browser, PageServer
-from harness import HERE, MIB, median, table, verdict
+from harness import HERE, MIB, median, processor_seconds, spent, table, verdict
 
 from bittrue.graph.model import Call, Graph, LayerNode
 from bittrue.runtimes import wire
@@ -29,7 +31,7 @@ def main() -> None:
     ours, bare = [], []
     for _ in range(RUNS):  # turn by turn, so that whatever else the machine does strikes both
         ours.append(TOTAL / through_bittrue())
-        bare.append(TOTAL / through_bare_socket())
+        bare.append(TOTAL / through_bare_socket(TENSORS, FLOATS)[0])
     share = median(ours) / median(bare)
     rows = [
         [name, *(f"{rate / MIB:,.0f} MiB/s" for rate in (median(rates), min(rates), max(rates)))]
@@ -44,21 +46,22 @@ def main() -> None:
     print(verdict("at least 60 % of a bare WebSocket's rate", share >= 0.6, f"{share:.0%}"))
 
 
-def through_bare_socket() -> float:
-    """Seconds from the first byte asked for to the last one taken."""
+def through_bare_socket(tensors: int, floats: int) -> tuple[float, dict[str, float]]:
+    """Seconds from the first byte asked for to the last one taken, and of processor time by role."""
     with PageServer({"agent": WEB}) as server:
         query = urlencode(
-            {"bare": 1, "tensors": TENSORS, "floats": FLOATS, "socket": f"ws://127.0.0.1:{server.port}/bare"}
+            {"bare": 1, "tensors": tensors, "floats": floats, "socket": f"ws://127.0.0.1:{server.port}/bare"}
         )
         with Browser(f"{server.url('socket.html')}?{query}"):
             server.hear("ready")
             time.sleep(0.2)
-            begun = time.perf_counter()
+            before, begun = processor_seconds(), time.perf_counter()
             server.tell(type="go")
             taken = server.hear("taken")["bytes"]
             took = time.perf_counter() - begun
-    assert taken == TOTAL
-    return took
+            processors = spent(before, processor_seconds())
+    assert taken == tensors * floats * 4
+    return took, processors
 
 
 def through_bittrue() -> float:
@@ -103,4 +106,8 @@ def _graph() -> Graph:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 1:
+        main()
+    else:  # how many tensors of how many floats, for another benchmark
+        seconds, taken_by = through_bare_socket(*(int(word) for word in sys.argv[1:]))
+        print(json.dumps({"seconds": seconds, "processors": taken_by}))

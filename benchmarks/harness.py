@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import psutil
+from sampler import family
 
 __all__ = [
     "HERE",
@@ -30,6 +31,8 @@ __all__ = [
     "machine",
     "median",
     "output_of",
+    "processor_seconds",
+    "spent",
     "table",
     "verdict",
 ]
@@ -97,6 +100,26 @@ def _sample(line: str) -> tuple[float, dict[str, tuple[int, int]]]:
 def _rise(before: Sequence[dict[str, Any]], during: Sequence[dict[str, Any]], name: str, part: int) -> int:
     idle = min((roles[name][part] for roles in before if name in roles), default=0)
     return max((roles[name][part] for roles in during if name in roles), default=idle) - idle
+
+
+def processor_seconds() -> dict[str, float]:
+    """Seconds of processor time that this process and its browsers have taken, by role as in `MemoryWatch`."""
+    totals = {"python": time.process_time()}  # first, so that looking for the others does not count
+    this = psutil.Process()
+    for process, role in family(this, {}).items():
+        if process == this:
+            continue
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        totals[role] = totals.get(role, 0.0) + times.user + times.system
+    return totals
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """What was taken between two `processor_seconds`, by role."""
+    return {role: after[role] - before.get(role, 0.0) for role in ("python", "page", "browser") if role in after}
 
 
 def child(script: str, *arguments: str) -> Any:

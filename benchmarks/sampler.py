@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 INTERVAL = 0.01  # seconds between samples
-REFRESH = 0.25  # seconds between looks for new processes
+REFRESH = 1.0  # seconds between looks for new processes, which cost more than all else here
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 
@@ -25,12 +25,13 @@ def main(pid: int, file: Path) -> None:
         while root.is_running() and root.status() != psutil.STATUS_ZOMBIE:
             now = time.time()
             if now - looked > REFRESH:
-                watched, looked = _family(root, watched), now
+                watched, looked = family(root, watched), now
             out.write(f"{now:.4f} {_totals(watched)}\n")
             time.sleep(max(0.0, INTERVAL - (time.time() - now)))
 
 
-def _family(root: psutil.Process, known: dict[psutil.Process, str]) -> dict[psutil.Process, str]:
+def family(root: psutil.Process, known: dict[psutil.Process, str]) -> dict[psutil.Process, str]:
+    """``root`` and all that it started, by role; those in ``known`` are not looked at again."""
     found = {root: "python"}
     for process in root.children(recursive=True):
         try:

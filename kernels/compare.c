@@ -1,14 +1,15 @@
 // One fused pass over pairs of float32 values: every figure of a comparison that needs each element.
 //
-// The host copies up to CHUNK pairs into `reference` and `candidate`, calls `feed`, and at the end reads `state`
-// and `table`. Meaning of each figure: src/bittrue/comparison/totals.py. Rules kept here:
+// The host copies up to CHUNK pairs into `reference` and `candidate`, calls `feed`, and at the end reads `state`,
+// `counts` and `large`. Meaning of each figure: src/bittrue/comparison/totals.py. Rules kept here:
 //
 // - Differences are taken in float64, where the difference of two float32 values is exact or correctly rounded.
 // - A sum is kept by block of BLOCK elements (`sums`), so that it does not depend on how the host divides the work;
 //   within a block it is taken by strips of STRIP elements, which bounds the relative error of a sum of
 //   non-negative terms by (STRIP / 2 + BLOCK / STRIP + 8) * 2^-53 < 7e-14.
 // - ULP distances are exact: -0 and +0 are 0 apart. Those below TABLE are counted one by one in `table`, one column
-//   a SIMD lane so that equal distances do not wait for each other; larger ones in `large`, TABLE of them together.
+//   a SIMD lane so that equal distances do not wait for each other; `collapse` adds the columns up in `counts`. Larger
+//   ones are counted in `large`, TABLE of them together.
 // - Where something stands first (row-major) is looked up only after a block has raised the maximum.
 #include <stdint.h>
 #include <wasm_simd128.h>
@@ -21,7 +22,7 @@ enum { MAGNITUDE = 0x7fffffff, LARGEST_FINITE = 0x7f7fffff, INFINITE = 0x7f80000
 
 typedef struct {
   uint64_t different_values, different_bits, finite, nan_both, nan_mismatched, infinities_matched,
-      infinities_mismatched, zero_signs_mismatched, nan_payloads_different, large_ulp_sum;
+      infinities_mismatched, zero_signs_mismatched, nan_payloads_different, ulp_sum;
   int64_t first_nan_mismatched, first_infinity_mismatched, first_zero_sign, first_nan_payload, worst, worst_ulp;
   double max_abs, max_rel;
   uint32_t scale_bits, max_ulp;
@@ -42,7 +43,17 @@ typedef struct {
   v128_t different_values, different_bits, scale_bits, max_ulp, large_ulp_sum;
 } Lanes;  // of one strip
 
-static uint32_t reference[CHUNK], candidate[CHUNK], table[TABLE * LANES], large[TABLE];
+// What the host wants next; here, because handing over arguments costs the host more than writing them.
+typedef struct {
+  int64_t base;         // the chunk's first pair is the tensor's element `base`
+  uint32_t size;        // pairs in the chunk
+  uint32_t low, shift;  // of `refine`
+  uint32_t first, last; // whether the chunk begins a new pair of tensors, and whether nothing more of it will come
+} Task;
+
+static Task task;
+static uint32_t reference[CHUNK], candidate[CHUNK], table[TABLE * LANES], counts[TABLE], large[TABLE];
+static uint64_t bins[1 + 32];  // distances that are 0, 1, 2-3, 4-7, …
 static uint32_t table_used, large_used;  // rows that may be other than zero
 static State state;
 static Sums sums[BLOCKS];
@@ -50,20 +61,64 @@ static Peaks peaks;
 
 EXPORT(reference_address) void *reference_address(void) { return reference; }
 EXPORT(candidate_address) void *candidate_address(void) { return candidate; }
-EXPORT(table_address) void *table_address(void) { return table; }
+EXPORT(counts_address) void *counts_address(void) { return counts; }
 EXPORT(large_address) void *large_address(void) { return large; }
 EXPORT(state_address) void *state_address(void) { return &state; }
 EXPORT(sums_address) void *sums_address(void) { return sums; }
+EXPORT(bins_address) void *bins_address(void) { return bins; }
+EXPORT(task_address) void *task_address(void) { return &task; }
+EXPORT(task_size) int32_t task_size(void) { return sizeof task; }
 EXPORT(state_size) int32_t state_size(void) { return sizeof state; }
 EXPORT(block_size) int32_t block_size(void) { return BLOCK; }
 EXPORT(chunk_size) int32_t chunk_size(void) { return CHUNK; }
+
+INLINE v128_t high_half(v128_t x) { return wasm_i32x4_shuffle(x, x, 2, 3, 2, 3); }
 
 static void clear_table(void) {
   for (uint32_t i = 0; i < table_used * LANES; i++) table[i] = 0;
   table_used = 0;
 }
 
-EXPORT(reset) void reset(void) {
+static uint64_t by_power(const uint32_t *of, uint32_t power, uint32_t used) {
+  uint32_t end = 2u << power < used ? 2u << power : used;
+  uint64_t sum = 0;
+  for (uint32_t i = 1u << power; i < end; i++) sum += of[i];
+  return sum;
+}
+
+// Row `i` of the table: its columns' sum into `counts`, and zeros in its place.
+INLINE uint64_t collapse_row(uint32_t i) {
+  v128_t row = wasm_v128_load(table + i * LANES);
+  row = wasm_i32x4_add(row, high_half(row));
+  counts[i] = wasm_u32x4_extract_lane(row, 0) + wasm_u32x4_extract_lane(row, 1);
+  wasm_v128_store(table + i * LANES, wasm_i32x4_const_splat(0));
+  return (uint64_t)counts[i] * i;
+}
+
+// The number of each distance in `counts` and by powers in `bins`, and the sum of those below TABLE. The table is
+// empty again.
+static uint64_t collapse(void) {
+  const uint32_t used = table_used;
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < used; i += 4) {  // TABLE is a multiple of 4; far out most rows are empty
+    const uint32_t *rows = table + i * LANES;
+    v128_t any = wasm_v128_or(wasm_v128_or(wasm_v128_load(rows), wasm_v128_load(rows + 4)),
+                              wasm_v128_or(wasm_v128_load(rows + 8), wasm_v128_load(rows + 12)));
+    if (wasm_v128_any_true(any))
+      for (uint32_t row = i; row < i + 4; row++) sum += collapse_row(row);
+    else
+      wasm_v128_store(counts + i, wasm_i32x4_const_splat(0));
+  }
+  table_used = 0;
+  bins[0] = used ? counts[0] : 0;
+  for (uint32_t power = 0; power < 16; power++) {
+    bins[1 + power] = by_power(counts, power, used);
+    bins[17 + power] = by_power(large, power, large_used);
+  }
+  return sum;
+}
+
+static void reset(void) {
   clear_table();
   for (uint32_t i = 0; i < large_used; i++) large[i] = 0;
   large_used = 0;
@@ -116,7 +171,7 @@ static void finite_pair(uint32_t a, uint32_t b, Sums *sum) {
   if (relative > peaks.max_rel) peaks.max_rel = relative;
   if (ulp > peaks.max_ulp) peaks.max_ulp = ulp;
   if (a != b && r == c) peaks.zero_signs++;
-  if (ulp >= TABLE) state.large_ulp_sum += ulp;
+  if (ulp >= TABLE) state.ulp_sum += ulp;
   count_ulp(ulp, 0);
 }
 
@@ -146,8 +201,6 @@ static __attribute__((noinline)) void single(uint32_t i, int64_t index, Sums *su
   if (is_finite(a) && is_finite(b)) finite_pair(a, b, sum);
   else special_pair(a, b, index);
 }
-
-INLINE v128_t high_half(v128_t x) { return wasm_i32x4_shuffle(x, x, 2, 3, 2, 3); }
 
 INLINE void half_group(v128_t a, v128_t b, Lanes *lanes) {
   v128_t r = wasm_f64x2_promote_low_f32x4(a), c = wasm_f64x2_promote_low_f32x4(b);
@@ -228,8 +281,8 @@ static void merge(const Lanes *lanes, Sums *sum) {
   state.different_values += values;
   state.different_bits += bits;
   peaks.zero_signs += bits - values;  // finite and equal with other bits: only zeros of different sign
-  state.large_ulp_sum += wasm_u64x2_extract_lane(lanes->large_ulp_sum, 0);
-  state.large_ulp_sum += wasm_u64x2_extract_lane(lanes->large_ulp_sum, 1);
+  state.ulp_sum += wasm_u64x2_extract_lane(lanes->large_ulp_sum, 0);
+  state.ulp_sum += wasm_u64x2_extract_lane(lanes->large_ulp_sum, 1);
   sum->absolute += total(lanes->absolute);
   sum->relative += total(lanes->relative);
   sum->squared_error += total(lanes->squared_error);
@@ -299,15 +352,14 @@ static void block(uint32_t start, uint32_t stop, int64_t base, Sums *sum) {
   note_peaks(start, stop, base);
 }
 
-// The first `size` pairs of the chunk, the first of which is the tensor's element `base`. Sums by block in `sums`.
-EXPORT(feed) void feed(uint32_t size, int64_t base) {
-  uint32_t row = 0;
+// The chunk's pairs; sums by block in `sums`, and with the last chunk `counts`.
+EXPORT(feed) void feed(void) {
+  uint32_t row = 0, size = task.size;
+  if (task.first) reset();
   for (uint32_t start = 0; start < size; start += BLOCK)
-    block(start, start + BLOCK < size ? start + BLOCK : size, base, &sums[row++]);
+    block(start, start + BLOCK < size ? start + BLOCK : size, task.base, &sums[row++]);
+  if (task.last) state.ulp_sum += collapse();
 }
-
-// Before `refine`: an empty table.
-EXPORT(refine_reset) void refine_reset(void) { clear_table(); }
 
 INLINE void refine_one(uint32_t i, uint32_t low, uint32_t shift) {
   if (!is_finite(reference[i]) || !is_finite(candidate[i])) return;
@@ -316,17 +368,19 @@ INLINE void refine_one(uint32_t i, uint32_t low, uint32_t shift) {
   if (ulp >= low && bin < TABLE) table[bin * LANES + i % LANES]++;
 }
 
-// Counts in `table` the ULP distances d of finite pairs with d >= low and (d - low) >> shift < TABLE, by that number.
-EXPORT(refine) void refine(uint32_t size, uint32_t low, uint32_t shift) {
-  const v128_t magnitude = wasm_i32x4_const_splat(MAGNITUDE), last = wasm_i32x4_splat(TABLE - 1);
-  uint32_t i = 0;
+// Counts in `counts` the ULP distances d of finite pairs with d >= low and (d - low) >> shift < TABLE, by that number.
+EXPORT(refine) void refine(void) {
+  const v128_t magnitude = wasm_i32x4_const_splat(MAGNITUDE), highest = wasm_i32x4_splat(TABLE - 1);
+  uint32_t i = 0, size = task.size, low = task.low, shift = task.shift;
+  if (task.first) clear_table();
   table_used = TABLE;
   for (; i + LANES <= size; i += LANES) {
     v128_t a = wasm_v128_load(reference + i), b = wasm_v128_load(candidate + i);
     v128_t ulp = ulp_distances(a, b, wasm_v128_and(a, magnitude), wasm_v128_and(b, magnitude));
     v128_t bin = wasm_u32x4_shr(wasm_i32x4_sub(ulp, wasm_i32x4_splat((int32_t)low)), shift);
-    if (wasm_v128_any_true(wasm_u32x4_le(bin, last)))  // few groups, where the bins are narrow
+    if (wasm_v128_any_true(wasm_u32x4_le(bin, highest)))  // few groups, where the bins are narrow
       for (uint32_t lane = 0; lane < LANES; lane++) refine_one(i + lane, low, shift);
   }
   for (; i < size; i++) refine_one(i, low, shift);
+  if (task.last) collapse();
 }

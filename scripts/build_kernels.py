@@ -1,4 +1,4 @@
-"""Compile kernels/*.c to WebAssembly, as a build artefact in src/bittrue/_kernels.
+"""Compile the C in kernels/ to WebAssembly, as build artefacts in src/bittrue/_kernels.
 
 Needs the ``ziglang`` package (a C compiler in a wheel: no system toolchain) and ``wasmtime`` to inspect the result.
 A module is rebuilt only when its source, the flags or the compiler's version have changed. The bytes depend on
@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "kernels"
 OUTPUT = ROOT / "src" / "bittrue" / "_kernels"
 CACHE = ROOT / "build" / "zig-cache"
-MODULES = ("compare",)
+MODULES = {"compare": "compare.c", "exact": "exact/*.c"}
+"""The sources of each module; headers beside them belong to it."""
 
 FLAGS = (
     "--target=wasm32-freestanding",
@@ -38,6 +39,8 @@ FLAGS = (
     "-Wl,--no-entry",
     "-Wl,--strip-all",
 )
+
+EXACT_FLAGS = ("-mbulk-memory", "-Wl,-z,stack-size=131072")
 
 
 class BuildError(Exception):
@@ -56,8 +59,23 @@ def compiler() -> str:
 
 def fingerprint(name: str) -> str:
     """What the module's bytes depend on, as a SHA-256."""
-    source = (SOURCES / f"{name}.c").read_text(encoding="utf-8")
-    return hashlib.sha256(json.dumps([source, FLAGS, compiler()]).encode()).hexdigest()
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (*sources(name), *headers(name))}
+    return hashlib.sha256(json.dumps([texts, flags(name), compiler()]).encode()).hexdigest()
+
+
+def sources(name: str) -> list[Path]:
+    """The C files of a module, in an order that does not depend on the machine."""
+    return sorted(SOURCES.glob(MODULES[name]))
+
+
+def headers(name: str) -> list[Path]:
+    """The headers of a module."""
+    return sorted(SOURCES.glob(f"{name}/*.h"))
+
+
+def flags(name: str) -> tuple[str, ...]:
+    """What the compiler is told. The exact module copies whole stretches of memory, and has a stack of its own size."""
+    return (*FLAGS, *EXACT_FLAGS) if name == "exact" else FLAGS
 
 
 def is_current(name: str) -> bool:
@@ -88,11 +106,11 @@ def compile_module(name: str) -> bytes:
     target = CACHE / f"{name}.wasm"
     CACHE.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE)}
-    paths = ["-o", str(target.relative_to(ROOT)), str(Path("kernels") / f"{name}.c")]  # relative: none in the bytes
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, *paths]
+    files = [str(path.relative_to(ROOT)) for path in sources(name)]  # relative: no path in the bytes
+    command = [sys.executable, "-m", "ziglang", "cc", *flags(name), "-o", str(target.relative_to(ROOT)), *files]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"kernels/{name}.c does not compile:\n{done.stderr}")
+        raise BuildError(f"kernels/{MODULES[name]} does not compile:\n{done.stderr}")
     return target.read_bytes()
 
 

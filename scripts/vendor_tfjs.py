@@ -1,7 +1,8 @@
-"""Copy the pinned TensorFlow.js files out of node_modules into the package: ``python scripts/vendor_tfjs.py``.
+"""Copy the pinned files of others out of node_modules into the package: ``python scripts/vendor_tfjs.py``.
 
-The files are build artefacts, never committed: ``src/bittrue/_vendor/tfjs/<version>/`` receives the three
-bundles, the WebAssembly binaries of the wasm backend, and the licences of what the bundles contain. Run
+The files are build artefacts, never committed: ``src/bittrue/_vendor/tfjs/<version>/`` receives TensorFlow.js's three
+bundles, the WebAssembly binaries of the wasm backend, and the licences of what the bundles contain,
+``src/bittrue/_vendor/uplot/`` the plotting library that reports carry. Run
 ``npm ci`` first. Only the standard library is used, so that a build of the wheel can run this in isolation.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "src" / "bittrue" / "_vendor" / "tfjs"
+PLOTS = ROOT / "src" / "bittrue" / "_vendor" / "uplot"
 
 FILES = {
     "@tensorflow/tfjs": ("tf.min.js",),
@@ -37,6 +39,10 @@ LICENSES = {
 """Packages compiled into tf.min.js, and the file that holds the licence of each."""
 
 
+PLOT_FILES = ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")
+"""What is taken of uPlot."""
+
+
 class VendorError(Exception):
     """The files cannot be vendored; the message says what to do."""
 
@@ -53,6 +59,7 @@ def pinned_version() -> str:
 def missing(version: str) -> list[Path]:
     """Files of ``version`` that the package lacks."""
     wanted = [VENDOR / version / name for names in FILES.values() for name in names]
+    wanted += [PLOTS / Path(name).name for name in PLOT_FILES]
     return [path for path in wanted if not path.is_file()]
 
 
@@ -60,6 +67,9 @@ def vendor(node_modules: Path = ROOT / "node_modules") -> Path:
     """Copy everything into a fresh folder and put it in place whole. Returns the folder."""
     version = pinned_version()
     _check_installed(node_modules, version)
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    for name in PLOT_FILES:
+        shutil.copyfile(node_modules / "uplot" / name, PLOTS / Path(name).name)
     VENDOR.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=VENDOR))
     try:

@@ -119,3 +119,13 @@ def test_file_names_are_portable_and_say_the_target(target: str) -> None:
     name = file_name(target)
     assert not set(name) & set('<>:"/\\|?*+ ')
     assert all(word in name for word in target.replace("+", ":").split(":"))
+
+
+def test_what_arrives_is_measured_at_once_where_the_models_are_one(
+    add: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Key] = []
+    monkeypatch.setattr("bittrue.comparison.LiveComparison.take", lambda self, record: taken.append(record.key))
+    add("chrome:webgl", answer("chrome:webgl", 3.5))
+    check("m.keras", "ones", ["chrome:webgl"])
+    assert taken == [Key("weight", "d"), Key("output", "d")]

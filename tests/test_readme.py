@@ -28,6 +28,65 @@ def commands() -> Iterator[str]:
                 yield command
 
 
+def transcript(title: str) -> Iterator[tuple[str, str]]:
+    """The commands in the console blocks of a section, each with what it is said to print."""
+    section = README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    for block in re.findall(r"^```console\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = part.partition("\n")
+            yield command, printed
+
+
+def fits(printed: str, said: str) -> bool:
+    """Whether ``printed`` is what the README says, where "…" stands for anything."""
+    pattern = ".*".join(re.escape(piece) for piece in said.strip().split("…"))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+OWN = """
+import keras
+
+
+@keras.saving.register_keras_serializable("own")
+class Gate(keras.layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:], name="scale")
+
+    def call(self, x):
+        return x * keras.ops.sigmoid(self.scale * x)
+"""
+MAKE = """
+import keras
+import own
+
+layers = keras.layers
+words = keras.Input((12,), dtype="int32", name="words")
+read = layers.GRU(8, name="gru")(layers.Embedding(50, 4, name="vectors")(words))
+keras.Model(words, layers.Dense(2, name="mood")(read), name="reviews").save("reviews.keras")
+entry = keras.Input((6,), name="features")
+keras.Model(entry, own.Gate(name="gate")(entry), name="gated").save("gated.keras")
+"""
+
+
+@pytest.fixture(scope="module")
+def converting(folder: Path) -> Path:
+    """The same folder with ``reviews.keras``, ``gated.keras`` and the module ``own`` that the latter's layer is in."""
+    (folder / "own.py").write_text(OWN, encoding="utf-8")
+    subprocess.run([sys.executable, "-c", MAKE], cwd=folder, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.needs("tensorflow")
+def test_the_conversion_section_is_what_is_printed(converting: Path) -> None:
+    found = list(transcript("Converting"))
+    assert len(found) >= 7
+    for command, said in found:
+        done = bittrue(command, converting)
+        assert fits(done.stdout + done.stderr, said), f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        assert (done.returncode == 0) is not said.startswith("bittrue: ")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``model.keras`` and ``inputs.npz``, as the README supposes them."""

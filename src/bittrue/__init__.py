@@ -21,6 +21,8 @@ _WHERE = {
     "convert": "bittrue.pipeline",
     "demo": "bittrue.pipeline",
     "doctor": "bittrue.pipeline",
+    "explain": "bittrue.pipeline",
+    "export": "bittrue.pipeline",
     "lint": "bittrue.pipeline",
     "load_trace": "bittrue.tracefile",
     "trace": "bittrue.pipeline",
@@ -39,6 +41,8 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "explain",
+    "export",
     "lint",
     "load_trace",
     "trace",
@@ -46,13 +50,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from bittrue import exact as exact
     from bittrue.errors import BittrueError
-    from bittrue.pipeline import Run, certify, check, check_models, compare, convert, demo, doctor, lint, trace, twin
+    from bittrue.pipeline import Run, certify, check, check_models, compare, convert, demo, doctor, explain, export, lint, trace, twin
     from bittrue.runtimes.target import Target
     from bittrue.tracefile import load as load_trace
 
 
 def __getattr__(name: str) -> Any:
+    if name == "exact":
+        return import_module("bittrue.exact")
     if name not in _WHERE:
         raise AttributeError(f"module 'bittrue' has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), "load" if name == "load_trace" else name)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bittrue.errors import UsageError
@@ -10,7 +16,7 @@ from bittrue.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "alone_in", "writing_to"]
 
 _PUBLISHED = (10, 50)
 _LARGEST = 50_000_000
@@ -68,3 +74,58 @@ class Experiment:
     def summary(model: Any, write: Callable[[str], None]) -> None:
         """Keras's own summary, line by line."""
         model.summary(line_length=65, print_fn=lambda line, **_: write(line))
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Raises UsageError where the block cannot write to a demo's folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"the demo cannot write to {folder}: {error.strerror or error}; give another folder with --out"
+        ) from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make ``folder``, and while the block lasts let no other demo into it: two would mix their models.
+
+    The system holds the lock and lets go of it when this process ends, however that happens; nothing is left in the
+    folder. Raises UsageError where another demo is there already, or the folder cannot be made.
+    """
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        held = _lock(folder)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EEXIST):
+            yield  # a file system without locks
+            return
+        raise UsageError(
+            f"another demo is writing to {folder}: wait until it has ended, or give another folder with --out"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+if sys.platform == "win32":
+
+    def _lock(folder: Path) -> int:
+        """A file that there can be only one of, and that goes when it is closed."""
+        return os.open(folder / ".bittrue-demo", os.O_CREAT | os.O_EXCL | os.O_TEMPORARY)
+
+else:
+
+    def _lock(folder: Path) -> int:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise
+        return handle

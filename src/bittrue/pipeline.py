@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetError, TargetUnavailable, UsageError
+from bittrue.errors import TargetError, TargetUnavailable
 from bittrue.runtimes.target import Target, parse_targets
 
-from .pairing import alignment_notes, fed_to
+from .pairing import alignment_notes, fed_to, weight_notes
 from .running import Candidate, Run, file_name
 from .running import Session as _Session
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bittrue.certifying import Certified
     from bittrue.conversion.tfjs import Artifact, Form
     from bittrue.conversion.tfjs.lint import Lint
+    from bittrue.exact.plan import Plan
+    from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData
     from bittrue.runtimes.doctor import Findings
     from bittrue.runtimes.twin import Twin
@@ -42,6 +44,8 @@ __all__ = [
     "convert",
     "demo",
     "doctor",
+    "explain",
+    "export",
     "file_name",
     "lint",
     "trace",
@@ -49,7 +53,7 @@ __all__ = [
 ]
 
 REFERENCE = "keras:tensorflow"
-"""What everything is compared with unless another target is named."""
+"""What everything is compared with unless another target is named; ``tensorflow:cpu`` for what is no Keras model."""
 
 _HDF5_LAYER = 16 * 2**10  # bytes that HDF5 takes for a layer besides its weights, and more than that
 
@@ -62,7 +66,7 @@ def check(
     inputs: str | Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
     *,
-    against: str = REFERENCE,
+    against: str | None = None,
     batch: int = 1,
     preprocessing: str | None = None,
     run: Run | None = None,
@@ -71,14 +75,17 @@ def check(
 
     ``model`` is a path or a live Keras model; ``inputs`` as in `bittrue.inputs.load_inputs` (default: ones);
     ``targets`` are specifications, none for all that are found here. A target that fails is an outcome, not
-    an exception; everything else that is wrong raises a `BittrueError`.
+    an exception; everything else that is wrong raises a `BittrueError`. ``against`` is what to compare with:
+    `REFERENCE` for a Keras model, ``tensorflow:cpu`` for a SavedModel or a graph-model, unless it is named.
     """
     from bittrue.inputs import describe_inputs, load_inputs, parse_preprocessing
     from bittrue.model import open_model
 
     run = run or Run()
-    wanted, python = _targets(targets, run), Target.parse(against)
-    opened = open_model(model, trust=run.trust)
+    named = Target.parse(against) if against else None
+    wanted = _targets(targets, run)
+    opened = open_model(model, trust=run.trust, custom=run.custom)
+    python = named or _reference(opened)
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, opened.graph, batch=batch, preprocessing=prepared)
     with _Session(opened, run) as session:
@@ -92,7 +99,7 @@ def check_models(
     inputs: str | Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
     *,
-    against: str = REFERENCE,
+    against: str | None = None,
     batch: int = 1,
     preprocessing: str | None = None,
     run: Run | None = None,
@@ -108,16 +115,19 @@ def check_models(
     from bittrue.model import open_model
 
     run = run or Run()
-    python = Target.parse(against).at(run.tfjs)
-    wanted = _targets(targets, run) if targets else [python]
-    left, right = open_model(reference, trust=run.trust), open_model(candidate, trust=run.trust)
+    named = Target.parse(against).at(run.tfjs) if against else None
+    asked = _targets(targets, run) if targets else []
+    left, right = (open_model(one, trust=run.trust, custom=run.custom) for one in (reference, candidate))
+    python = named or _reference(left)
+    wanted = asked or [named or _reference(right)]
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, left.graph, batch=batch, preprocessing=prepared)
     fed = load_inputs(fed_to(right.graph, tensors), right.graph)
     beside = run.save / "candidate" if run.save else None
     with _Session(left, run) as session, _Session(right, run, artifacts=beside) as other:
         data = session.report("check", tensors, describe_inputs(inputs), python, wanted, Candidate(other, fed))
-    return replace(data, notes=(*data.notes, *alignment_notes(data, str(left.path), str(right.path))))
+    aligned = alignment_notes(data, str(left.path), str(right.path))
+    return replace(data, notes=(*data.notes, *aligned, *weight_notes(left.graph, right.graph)))
 
 
 def demo(
@@ -132,41 +142,38 @@ def demo(
     """The experiment: build the model, save it, run it everywhere on ones, compare.
 
     ``out`` receives ``keras_model.h5``, ``keras_model.keras``, ``keras_converted/`` and the traces;
-    ``say`` the progress in sentences, the model's summary included.
+    ``say`` the progress in sentences, the model's summary included. Raises UsageError while another demo runs in it.
     """
-    from bittrue.experiment import Experiment
+    from bittrue.experiment import Experiment, alone_in
     from bittrue.inputs import load_inputs
     from bittrue.model import open_model
 
     experiment = Experiment(depth, size)
     run = replace(run or Run(), save=(run.save if run else None) or out / "traces")
     wanted = _targets(targets, run, control=True)
-    live = _build(experiment, out, say)
-    opened = replace(open_model(live), path=out / "keras_model.keras")
-    tensors = load_inputs("ones", opened.graph)
-    with _Session(opened, run, artifacts=out, published=experiment.is_published) as session:
-        artifact = session.artifact(run.tfjs)
-        say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
-        data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
+    with alone_in(out):
+        live = _build(experiment, out, say)
+        opened = replace(open_model(live), path=out / "keras_model.keras")
+        tensors = load_inputs("ones", opened.graph)
+        with _Session(opened, run, artifacts=out, published=experiment.is_published) as session:
+            artifact = session.artifact(run.tfjs)
+            say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
+            data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
     return replace(data, asked=bool(targets))
 
 
 def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
+    from bittrue.experiment import writing_to
     from bittrue.model.framework import import_keras
 
     import_keras()
     live = experiment.build()
     experiment.summary(live, say)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with writing_to(out):
         _check_room(live, out)
         for name in ("keras_model.h5", "keras_model.keras"):
             _save_whole(live, out / name)
             say(f"Saved {out / name}")
-    except OSError as error:
-        raise UsageError(
-            f"the demo cannot write to {out}: {error.strerror or error}; give another folder with --out"
-        ) from error
     return live
 
 
@@ -197,7 +204,9 @@ def convert(
     tfjs: str | None = None,
     form: Form = "auto",
     quantize: Sequence[str] = (),
+    shims: bool = False,
     trust: bool = False,
+    custom: Sequence[Any] = (),
 ) -> Artifact:
     """Write ``model`` for TensorFlow.js into the folder ``out``; refuses what cannot be faithful.
 
@@ -205,6 +214,8 @@ def convert(
     the artifact's ``reason`` says which layer decided otherwise.
     ``quantize``: ``float16``, ``uint16`` or ``uint8``, each with ``:PATTERN`` of weight names where it is not for all;
     of several that fit a weight, the last.
+    ``shims``: a layers-model nonetheless, with a module beside it that registers the layers TensorFlow.js lacks.
+    ``custom``: classes and functions of the user's own that the model names, or where they are (``module:Class``).
     """
     from bittrue.conversion.tfjs import convert as write
     from bittrue.conversion.tfjs import parse_quantize
@@ -212,17 +223,41 @@ def convert(
     from bittrue.runtimes.tfjs import BUNDLED
 
     rules = [parse_quantize(text) for text in quantize]
-    graph = open_model(model, trust=trust).graph
-    return write(graph, Path(out), version=tfjs or BUNDLED, form=form, quantize=rules)
+    opened = open_model(model, trust=trust, custom=custom)
+    return write(
+        opened.graph,
+        Path(out),
+        version=tfjs or BUNDLED,
+        form=form,
+        quantize=rules,
+        shims=shims,
+        nodes=opened.nodes,
+    )
 
 
-def lint(model: Any, *, tfjs: str | None = None, trust: bool = False) -> Lint:
+def export(model: Any, out: Path, *, trust: bool = False, custom: Sequence[Any] = ()) -> Plan:
+    """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node, and return its plan.
+
+    `bittrue.exact.load` and the npm package run it. Raises Unsupported, naming the layer, for what the exact runtime
+    does not have. ``custom`` as in `convert`.
+    """
+    from bittrue.exact.export import export as write
+    from bittrue.model import open_model
+
+    return write(open_model(model, trust=trust, custom=custom).graph, Path(out))
+
+
+def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Sequence[Any] = ()) -> Lint:
     """What TensorFlow.js would reject or silently compute differently, and what `convert` does about it."""
     from bittrue.conversion.tfjs.lint import lint as examine_model
+    from bittrue.conversion.tfjs.lint_nodes import lint_nodes
     from bittrue.model import open_model
     from bittrue.runtimes.tfjs import BUNDLED
 
-    return examine_model(open_model(model, trust=trust).graph, version=tfjs or BUNDLED)
+    opened = open_model(model, trust=trust, custom=custom)
+    if opened.nodes is not None:
+        return lint_nodes(opened.graph, opened.nodes, version=tfjs or BUNDLED)
+    return examine_model(opened.graph, version=tfjs or BUNDLED)
 
 
 def trace(
@@ -241,7 +276,7 @@ def trace(
 
     run = run or Run()
     wanted = Target.parse(target).at(run.tfjs)
-    opened = open_model(model, trust=run.trust)
+    opened = open_model(model, trust=run.trust, custom=run.custom)
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, opened.graph, batch=batch, preprocessing=prepared)
     options = replace(run.options(wanted), save=str(out) if out else None)
@@ -289,12 +324,19 @@ def certify(
 
     run = run or Run()
     named = parse_targets(list(targets), run.tfjs)
-    return certify_model(open_model(model, trust=run.trust), named, inputs, examples, run)
+    return certify_model(open_model(model, trust=run.trust, custom=run.custom), named, inputs, examples, run)
 
 
-def compare(reference: Path, candidate: Path) -> ReportData:
-    """Compare two saved runs: traces, or the document's JSON on either side."""
+def compare(reference: Path, candidate: Path, *, image: Path | None = None) -> ReportData:
+    """Compare two saved runs: traces, recordings of a page, the document's JSON, or a .npz of inputs on either side.
+
+    Inputs that differ are explained in the notes: by the order of channels and axes, by scale and offset, and, where
+    the ``image`` that both began with is given, by the convention of its resize.
+    """
     from bittrue.comparison import compare as compare_traces
+    from bittrue.diagnosis.inputs import input_sentences
+    from bittrue.inputs import Preprocessing
+    from bittrue.inputs.images import read_images
     from bittrue.report.data import ReferenceOutcome, ReportData, TargetOutcome
     from bittrue.tracefile import load
 
@@ -308,7 +350,26 @@ def compare(reference: Path, candidate: Path) -> ReportData:
         digest=right.digest(),
     )
     known = ReferenceOutcome(left.provenance, left.checks, None, digest=left.digest())
-    return ReportData("compare", None, (), "as traced", known, (outcome,))
+    picture = read_images([image], Preprocessing()) if image else None
+    notes = input_sentences(left, right, picture)
+    return ReportData("compare", None, (), "as traced", known, (outcome,), notes=notes)
+
+
+def explain(
+    path: Path, layer: str, *, against: Path | None = None, model: Any = None, trust: bool = False
+) -> list[Mapping[str, Any]]:
+    """The evidence of one layer, from files alone: as `bittrue.report.one_layer.evidence_of`.
+
+    ``model`` is opened for its graph, where none was saved beside the trace. Nothing is run.
+    """
+    from bittrue.report.one_layer import evidence_of
+
+    graph = None
+    if model is not None:
+        from bittrue.model import open_model
+
+        graph = open_model(model, trust=trust).graph
+    return evidence_of(Path(path), layer, against=against, graph=graph)
 
 
 def doctor() -> Findings:
@@ -316,6 +377,11 @@ def doctor() -> Findings:
     from bittrue.runtimes.doctor import examine
 
     return examine()
+
+
+def _reference(opened: OpenedModel) -> Target:
+    """Where a model is run to be compared with, if nobody says otherwise: by the framework that it is made for."""
+    return Target.parse("tensorflow:cpu" if opened.nodes is not None else REFERENCE)
 
 
 def _targets(specs: Sequence[str], run: Run, *, control: bool = False) -> list[Target]:

@@ -16,7 +16,7 @@ from bittrue.runtimes.target import Target
 
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs import Artifact
-    from bittrue.graph.model import Graph
+    from bittrue.graph.model import Graph, LayerNode
     from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData, TargetOutcome
     from bittrue.traces import Trace
@@ -31,7 +31,8 @@ class Run:
     ``runs``, ``budget`` (bytes) and ``timeout`` (seconds) as in `TraceOptions`. ``tfjs`` is the TensorFlow.js
     version for targets that name none, None for the bundled one. ``save`` keeps traces and converted models in
     a folder. ``webdriver`` is the address of a remote WebDriver, ``port`` the port to listen on (0: any free one).
-    ``trust`` lets a model execute code that it brings along.
+    ``trust`` lets a model execute code that it brings along; ``custom`` are classes and functions of the user's own
+    that it may name, or where they are (``module:Class``). ``explain`` says what the differences are, and whose fault.
     """
 
     runs: int = 1
@@ -42,6 +43,8 @@ class Run:
     webdriver: str | None = None
     port: int = 0
     trust: bool = False
+    custom: Sequence[Any] = ()
+    explain: bool = True
     progress: Progress = field(default_factory=NullProgress)
 
     def options(self, target: Target | str) -> TraceOptions:
@@ -71,10 +74,19 @@ class Session:
     def __enter__(self) -> Session:
         if self.run.save:
             _make_folder(self.run.save)
+            self._save_graph(self.run.save)
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._stack.close()
+
+    def _save_graph(self, folder: Path) -> None:
+        """What explains the traces in ``folder`` later; the candidate of two models has a folder of its own."""
+        from bittrue.graph.stored import write_graph
+        from bittrue.report.one_layer import GRAPH
+
+        if self._artifacts is None or self._artifacts.parent != folder:
+            write_graph(self.graph, folder / GRAPH)
 
     @property
     def graph(self) -> Graph:
@@ -89,7 +101,9 @@ class Session:
             return self.opened.artifact
         version = version or BUNDLED
         if version not in self._written:
-            self._written[version] = write(self.graph, self._folder(version), version=version)
+            self._written[version] = write(
+                self.graph, self._folder(version), version=version, nodes=self.opened.nodes
+            )
         return self._written[version]
 
     def _folder(self, version: str) -> Path:
@@ -111,12 +125,36 @@ class Session:
 
     def runtime(self, target: Target) -> Runtime:
         """What runs the model on ``target``."""
+        if target.engine == "tensorflow":
+            return self._tensorflow(target)
+        if target.engine == "python":
+            from bittrue.runtimes.exact import ExactRuntime
+
+            return ExactRuntime(target, self.graph, progress=self.run.progress)
         if target.is_keras:
             from bittrue.runtimes.keras import KerasRuntime
 
             live, run = self.opened.keras(), self.run
-            return KerasRuntime(target, self.opened.path, self.graph, live=live, progress=run.progress, trust=run.trust)
+            return KerasRuntime(
+                target,
+                self.opened.path,
+                self.graph,
+                live=live,
+                progress=run.progress,
+                trust=run.trust,
+                custom=run.custom,
+            )
         return self._host().runtime(target, self.artifact(target.version), self.graph)  # type: ignore[no-any-return]
+
+    def _tensorflow(self, target: Target) -> Runtime:
+        from bittrue.runtimes.tensorflow import TensorFlowRuntime
+
+        nodes, run = self.opened.nodes, self.run
+        if nodes is None:
+            raise UsageError(f"{target} runs SavedModels and graph-models: use keras:tensorflow for a Keras model")
+        return TensorFlowRuntime(
+            target, self.opened.path, self.graph, nodes, progress=run.progress, trust=run.trust, custom=run.custom
+        )
 
     def trace(self, target: Target, inputs: Inputs, options: TraceOptions) -> Trace:
         try:
@@ -142,7 +180,7 @@ class Session:
         from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
 
         other, fed = (candidate.session, candidate.inputs) if candidate else (self, inputs)
-        for version in dict.fromkeys(target.version for target in targets if not target.is_keras):
+        for version in dict.fromkeys(target.version for target in targets if not (target.is_keras or target.is_exact)):
             other.artifact(version)  # a model that cannot be converted is refused before anything runs
         base = self.trace(reference, inputs, self._reference_options(reference))
         truth = self._truth(inputs)
@@ -151,8 +189,18 @@ class Session:
         own = other._truth(fed) if candidate else truth
         outcomes = tuple(other._outcome(target, fed, base, own, models=candidate is not None) for target in targets)
         facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
-        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest())
-        return ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
+        known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest(), base)
+        data = ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
+        return self._explained(data, base, two_models=candidate is not None) if self.run.explain else data
+
+    def _explained(self, data: ReportData, base: Trace, *, two_models: bool) -> ReportData:
+        from bittrue.report.explained import explained
+
+        self.run.progress.phase("diagnosis", "explaining")
+        try:
+            return explained(data, self.graph, base, two_models=two_models)
+        finally:
+            self.run.progress.done("diagnosis")
 
     def _reference_options(self, reference: Target) -> TraceOptions:
         options = self.run.options(reference)
@@ -171,17 +219,18 @@ class Session:
     def _outcome(
         self, target: Target, inputs: Inputs, base: Trace, truth: Trace | None, *, models: bool
     ) -> TargetOutcome:
+        from bittrue.comparison import LiveComparison, align_models, published_lines
         from bittrue.comparison import accuracy as from_truth
-        from bittrue.comparison import align, align_models, published_lines
         from bittrue.comparison import compare as compare_traces
         from bittrue.report.data import TargetOutcome
 
-        options = self.run.options(target)
+        live = LiveComparison(base)
+        options = replace(self.run.options(target), on_record=None if models else live.take)
         try:
             trace = self.trace(target, inputs, options)
         except TargetFailure as error:
             return TargetOutcome(str(target), failure=error, saved=_existing(options.save))
-        comparison = compare_traces(base, trace, (align_models if models else align)(base, trace))
+        comparison = compare_traces(base, trace, align_models(base, trace)) if models else live.finish(trace)
         accuracy = from_truth(truth, trace) if truth is not None else None
         published = published_lines(comparison) if self.published else None
         return TargetOutcome(
@@ -193,6 +242,7 @@ class Session:
             published=published,
             saved=_existing(options.save),
             digest=trace.digest(),
+            trace=trace,
         )
 
 
@@ -228,4 +278,16 @@ def _model_facts(opened: OpenedModel) -> Any:
         str(opened.path) if opened.path else None,
         sum(counted.values()),
         {"/".join(path): layer.class_name for path, layer in layers},
+        {"/".join(path): _read_by(path, layer, opened.graph) for path, layer in layers},
     )
+
+
+def _read_by(path: tuple[str, ...], layer: LayerNode, graph: Graph) -> tuple[str, ...]:
+    """The paths of the layers that ``layer`` reads; what enters a nested model is what the model's own calls read."""
+    entries = dict.fromkeys(
+        "/".join((*path[:-1], ref.layer)) for call in layer.calls for ref in (*call.inputs, *call.keyword_inputs)
+    )
+    if entries or len(path) == 1:
+        return tuple(entries)
+    outer = next(found for where, found in graph.walk() if where == path[:-1])
+    return _read_by(path[:-1], outer, graph)

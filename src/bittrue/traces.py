@@ -158,7 +158,7 @@ class Trace:
         total = hashlib.sha256()
         for record in sorted(self.of_kind(kind), key=lambda found: found.key):
             total.update(f"{record.key} {record.dtype.str} {record.shape}\n".encode())
-            total.update(np.ascontiguousarray(record.load()).data)
+            total.update(np.ascontiguousarray(record.load()).reshape(-1).view(np.uint8).data)
         return total.hexdigest()
 
     @property

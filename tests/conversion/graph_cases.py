@@ -30,5 +30,5 @@ CASES: list[Case] = [
 ]
 """Class, options and the shapes of its inputs, batch left out."""
 
-MAY_BE_REFUSED = frozenset({"CenterCrop", "Conv3DTranspose", "Resizing"})
-"""Classes that graph-models have no nodes for, or that Keras writes with arguments of training."""
+MAY_BE_REFUSED: frozenset[str] = frozenset()
+"""Classes that graph-models have no nodes for."""

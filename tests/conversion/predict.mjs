@@ -3,7 +3,7 @@
 // Writes a list, for each job {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers}, or {error}.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 import { nodePlatform } from '../../src/bittrue/web/node-platform.mjs';
@@ -37,9 +37,17 @@ function weightsOf(model) {
   });
 }
 
+async function registerShims(tf, folder) {
+  const path = join(folder, 'bittrue-shims.js');
+  if (!existsSync(path)) return;
+  const { register } = await import(`data:text/javascript;base64,${readFileSync(path).toString('base64')}`);
+  register(tf);
+}
+
 async function run(tf, job) {
   const handler = handlerOf(job.folder);
   if (handler.form === 'graph-model') return runGraph(tf, await tf.loadGraphModel(handler), job);
+  await registerShims(tf, job.folder);
   const model = await tf.loadLayersModel(handler);
   const result = model.predict(job.inputs.map((input) => tensorOf(tf, input)));
   const outputs = (Array.isArray(result) ? result : [result]).map((tensor) => ({

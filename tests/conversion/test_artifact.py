@@ -79,7 +79,8 @@ CLIMBING = [
     "%2e%2e/secret.bin",
     "secret.bin?x",
     "secret.bin#x",
-    "./secret.bin",
+    "./../secret.bin",
+    "a/./secret.bin",
     "a//b.bin",
     "..",
     ".",
@@ -103,6 +104,32 @@ def test_paths_that_may_leave_the_folder_are_refused(
     with pytest.raises(ArtifactError, match=r"is refused|names a file by"):
         read_artifact(folder)
     assert {file.parent for file in opened} <= {folder}
+
+
+def test_a_dot_in_front_of_a_path_is_the_folder_itself(tmp_path: Path) -> None:
+    artifact = read_artifact(write(tmp_path / "model", paths(f"./{SHARD}")))
+    assert set(artifact.files) == {SHARD, "model.json"}
+    assert [name for name, _ in artifact.weights()] == ["d/kernel", "d/bias"]
+
+
+def test_a_file_named_with_and_without_a_dot_is_named_twice(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="twice"):
+        read_artifact(write(tmp_path / "model", paths(f"./{SHARD}", SHARD)))
+
+
+def test_an_altered_shard_of_the_right_length_is_refused(tmp_path: Path) -> None:
+    noted = {"bittrue": {"sha256": {SHARD: hashlib.sha256(bytes(20)).hexdigest()}}}
+    folder = write(tmp_path / "model", lambda document: document.update(userDefinedMetadata=noted))
+    assert read_artifact(folder).files[SHARD] == noted["bittrue"]["sha256"][SHARD]
+    (folder / SHARD).write_bytes(bytes(19) + b"!")
+    with pytest.raises(ArtifactError, match=f"{SHARD} is not the one that was converted"):
+        read_artifact(folder)
+
+
+@pytest.mark.parametrize("noted", [None, 3, {"bittrue": []}, {"bittrue": {"sha256": "x"}}], ids=repr)
+def test_metadata_of_others_is_left_alone(noted: Any, tmp_path: Path) -> None:
+    folder = write(tmp_path / "model", lambda document: document.update(userDefinedMetadata=noted))
+    assert SHARD in read_artifact(folder).files
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")

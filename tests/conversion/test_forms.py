@@ -36,8 +36,8 @@ def test_the_form_asked_for_is_written_or_refused(tmp_path: Path) -> None:
 
 
 def test_what_neither_form_has_is_refused_with_both_reasons(tmp_path: Path) -> None:
-    policy = model(input_layer("entry", 3), dense("d", "entry", dtype="mixed_float16", activation="hard_sigmoid"))
-    with pytest.raises(Unsupported, match=r"'d'.*mixed_float16"):
+    policy = model(input_layer("entry", 3), dense("d", "entry", dtype="int8", activation="hard_sigmoid"))
+    with pytest.raises(Unsupported, match=r"'d'.*int8"):
         convert(policy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -114,8 +114,7 @@ REFUSED: dict[str, tuple[Graph, str | None, str, str]] = {
     "constructor": (chain(node("ELU", "x", "entry", alpha=0.5)), "alpha", "rejected", "other values alone"),
     "class": (chain(node("GroupNormalization", "x", "entry", groups=1)), None, "rejected", "no layer of that class"),
     "operation": (chain(FOREIGN), None, "different", "keras.src.ops.numpy"),
-    "float16": (chain(dense("x", "entry", dtype="mixed_float16")), "dtype", "different", "mixed_float16"),
-    "bfloat16": (chain(dense("x", "entry", dtype="bfloat16")), "dtype", "different", "bfloat16"),
+    "whole numbers": (chain(dense("x", "entry", dtype="int8")), "dtype", "different", "int8"),
     "ignored": (convolution(groups=2), "groups", "different", "its Conv2D never reads groups"),
     "not done": (depthwise(dilation_rate=[2, 2]), "dilation_rate", "different", "computes without"),
     "not seen to agree": (convolution(data_format="channels_first"), "data_format", "hazard", "some backends"),
@@ -228,10 +227,10 @@ def test_an_output_returned_twice() -> None:
 
 def test_what_the_converter_alone_knows_is_a_finding_as_well() -> None:
     layer = dense("x", "entry")
-    halves = tuple(Weight(weight.name, weight.value.astype(np.float16)) for weight in layer.weights)
-    finding = found(chain(replace(layer, weights=halves)), "x")
+    bytes_ = tuple(Weight(weight.name, weight.value.astype(np.int8)) for weight in layer.weights)
+    finding = found(chain(replace(layer, weights=bytes_)), "x")
     assert (finding.kind, finding.repaired) == ("hazard", False)
-    assert "float16" in finding.why
+    assert "int8" in finding.why
 
 
 def test_training_mode_is_refused() -> None:
@@ -293,3 +292,15 @@ def refusal(graph: Graph) -> str | None:
     except Unsupported as error:
         return error.layer
     return None
+
+
+def test_what_a_graph_model_does_instead_is_asked_of_its_writer() -> None:
+    groups = chain(node("GroupNormalization", "x", "entry", groups=1))
+    assert "in a graph-model it is no node at all" not in found(groups, "x").remedy
+    softmax = found(chain(node("Softmax", "x", "entry", axis=1), shape=(3, 4)), "x")
+    assert softmax.remedy.endswith("in a graph-model 3 nodes: Transpose, Softmax")
+
+
+def test_what_no_graph_model_has_either_is_said() -> None:
+    finding = found(chain(dense("x", "entry", dtype="int8")), "x", "dtype")
+    assert "; nor in a graph-model: its dtype policy is int8" in finding.remedy

@@ -116,12 +116,12 @@ class Place:
 
     def assert_clean(self) -> None:
         """No process of ours runs, no temporary file is left, and nothing is half-written."""
-        assert list(self._processes()) == []
+        assert list(self.processes()) == []
         assert list(self.temporary.iterdir()) == []
         assert [name for name in self.files() if "partial" in name or name.rpartition("/")[2].startswith(".")] == []
 
-    def _processes(self) -> Iterator[str]:
-        """Whose command line or environment names our folder for temporary files."""
+    def processes(self) -> Iterator[str]:
+        """Those whose command line or environment names our folder for temporary files."""
         mark = str(self.temporary)
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from outside import REAL, Place
 
+from bittrue.experiment import alone_in
 from bittrue.runtimes.discovery import find_browser
 from bittrue.tracefile import write_trace
 from bittrue.traces import Key, Provenance, Record, Trace
@@ -281,6 +282,33 @@ def test_a_demo_that_finds_no_space_leaves_no_half_model(small_disk: Path, place
     said = place.run("demo", "--depth", "2", "--size", "200", "--out", "disk/d", "-q", program=REAL).sentence(2)
     assert "disk/d: No space left" in said
     assert list((small_disk / "d").iterdir()) == []
+
+
+@pytest.fixture
+def other_demo(place: Place) -> Iterator[subprocess.Popen[str]]:
+    """Another demo, which is at work in the folder ``d``."""
+    code = (
+        "import pathlib, sys; from bittrue.experiment import alone_in\n"
+        "with alone_in(pathlib.Path('d')): print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=place.work, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_two_demos_do_not_mix_their_models_in_one_folder(
+    place: Place, other_demo: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = place.run("demo", "--out", "d", "--in", "node:cpu", "-q", program=REAL).sentence(2)
+    assert said == "another demo is writing to d: wait until it has ended, or give another folder with --out"
+    other_demo.kill()
+    other_demo.wait(20)
+    monkeypatch.chdir(place.work)
+    with alone_in(Path("d")):
+        assert list(Path("d").iterdir()) == []
 
 
 def test_comparing_with_nothing_is_no_success(place: Place) -> None:

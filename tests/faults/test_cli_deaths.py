@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from outside import LARGE, LAYERS, LIGHT, REAL, SEVERAL_LAYERS, Place, starting, stopped, tracing
+from outside import LARGE, LAYERS, LIGHT, PATIENCE, REAL, SEVERAL_LAYERS, Place, starting, stopped, tracing
 
 from bittrue.tracefile import read_trace
 from bittrue.traces import Key, Trace
@@ -106,3 +107,15 @@ def test_commands_side_by_side_do_not_disturb_each_other(place: Place, tmp_path:
         out, _ = process.communicate(timeout=120)
         assert (process.returncode, out.count('"d1"') > 0, out.count('"d2"') > 0) == (0, True, number == 1)
     place.assert_clean()
+
+
+@pytest.mark.parametrize(("target", "words"), TARGETS)
+def test_a_bittrue_that_is_killed_leaves_no_browser_and_no_profile(target: str, words: str, place: Place) -> None:
+    command = tracing(place, target)
+    assert command.children(words)
+    command.process.kill()
+    command.process.communicate()
+    deadline = time.monotonic() + PATIENCE
+    while left := [*place.processes(), *place.temporary.iterdir()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)

@@ -12,6 +12,7 @@ from layer_cases import CASES, Case, label
 from bittrue.errors import Unsupported
 from bittrue.graph.evaluate import layer_bound, layer_truth
 from bittrue.graph.layers import expand, known_classes
+from bittrue.model.reading import graph_of
 from bittrue.ops import Axioms, TensorSpec
 
 ALIKE = {"SpatialDropout1D", "SpatialDropout3D"}
@@ -53,12 +54,35 @@ SEQUENCES = ("Attention", "Bidirectional", "GRU", "LSTM", "RNN", "TimeDistribute
 
 
 def test_every_class_is_compared_with_keras() -> None:
-    # Embedding takes integers and has its own test below.
+    # Embedding takes integers; the others are those of keras.applications. They have tests of their own below.
     elsewhere = {name for name in known_classes() if name.endswith(SEQUENCES)}
-    assert set(known_classes()) - {name for name, _, _ in CASES} - elsewhere == {"InputLayer", "Embedding", *ALIKE}
+    special = {"InputLayer", "Embedding", "CustomScaleLayer", "LayerScale", "StochasticDepth", *ALIKE}
+    assert set(known_classes()) - {name for name, _, _ in CASES} - elsewhere == special
 
 
 def test_embedding_takes_rows() -> None:
     index = np.array([[0, 3, 1]], np.int32)
     node, outputs = run_keras("Embedding", {"input_dim": 4, "output_dim": 5}, [index])
     np.testing.assert_array_equal(layer_truth(node, [index])[0], outputs[0])
+
+
+def test_layers_of_convnext_scale_and_pass_on() -> None:
+    import keras
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+
+    entry = keras.Input((4, 3))
+    model = keras.Model(entry, StochasticDepth(0.5)(LayerScale(0.5, 3)(entry)))
+    model.set_weights([np.array([2, -1, 0.5])])
+    x = random_inputs(((2, 4, 3),))[0]
+    _, scale, depth = graph_of(model).layers
+    np.testing.assert_array_equal(layer_truth(depth, layer_truth(scale, [x]))[0], np.asarray(model(x)))
+
+
+def test_the_layer_of_inception_adds_a_part() -> None:
+    import keras
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    entries = [keras.Input((4,), name=name) for name in ("a", "b")]
+    model = keras.Model(entries, CustomScaleLayer(0.25)(entries))
+    a, b = random_inputs(((2, 4), (2, 4)))
+    np.testing.assert_allclose(layer_truth(graph_of(model).layers[-1], [a, b])[0], a + 0.25 * b, rtol=1e-6)

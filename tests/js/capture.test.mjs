@@ -5,7 +5,9 @@ import { readTensor } from "../../src/bittrue/web/bits.js";
 import { Capture, callsOf, release } from "../../src/bittrue/web/capture.js";
 import { callName, checkBatch, checkCalls, checkDevice, checkRuns, disagreement, predictOnce, readAll } from "../../src/bittrue/web/checks.js";
 import { Plan, artifactOrder, describeLayers, foreseenSizes } from "../../src/bittrue/web/plan.js";
+import { Held, besides } from "../../src/bittrue/web/held.js";
 import { WindowedCapture, windowEnds } from "../../src/bittrue/web/windows.js";
+import { HIGH_WATER, PIECE } from "../../src/bittrue/web/wire.js";
 import { dense, input, layer, load, model, tf } from "./tensorflow.mjs";
 
 /** A model on random inputs. @param {any} topology @param {(path: string) => boolean} [wanted] */
@@ -173,8 +175,8 @@ test("a call that fits none of the model's is an error, never a guess", async ()
   assert.throws(() => capture.pass(predict, () => true), { code: "capture" });
 });
 
-/** Everything that a windowed capture sends. @param {any} topology @param {number} budget */
-async function windowed(topology, budget) {
+/** Everything that a windowed capture sends. @param {any} topology @param {number} budget @param {number} besides */
+async function windowed(topology, budget, besides = 0) {
   const made = await make(topology);
   const before = tf.memory().numTensors;
   const prediction = await readAll(made.predict());
@@ -184,7 +186,7 @@ async function windowed(topology, budget) {
     enter: async (/** @type {any[]} */ ...phase) => void phases.push(phase),
     record: async (/** @type {string} */ kind, /** @type {any} */ call) => void sent.push(callName(call)),
   });
-  const run = { predict: made.predict, prediction, names: ["out"], budget, watch: () => {} };
+  const run = { predict: made.predict, prediction, names: ["out"], budget, besides, watch: () => {} };
   const { checks } = await new WindowedCapture(made.capture, report, run).go(null);
   assert.equal(tf.memory().numTensors, before, "tensors leak");
   return { sent, checks, passes: phases.filter(([phase]) => phase === "capturing").length };
@@ -195,8 +197,9 @@ for (const [budget, passes] of [[1e9, 1], [32, 2], [1, 2]]) {
     const found = await windowed(CHAIN, budget);
     assert.equal(found.passes, passes);
     assert.deepEqual(found.sent, ["a", "b"]);
-    assert.ok(found.checks.every(({ passed }) => passed));
-    assert.deepEqual(found.checks.map(({ name }) => name), passes > 1 ? ["capture", "windows"] : ["capture"]);
+    assert.ok(found.checks.every(({ passed }) => passed !== false));
+    // The second pass holds both tensors, 64 bytes: its own, and the one before once more.
+    assert.deepEqual(found.checks.map(({ name }) => name), passes > 1 ? ["capture", "windows", "budget"] : ["capture"]);
   });
 }
 
@@ -207,6 +210,32 @@ test("a nested model that TensorFlow.js runs twice is sent once, however small t
     layer("Add", "sum", [[["two", 1, 0], ["two", 1, 1]]]),
   ], ["x"], [["sum", 0, 0]]), 1);
   assert.deepEqual(sent, ["two/p", "two/d", "two/e", "two", "two", "sum"]);
+});
+
+test("what else is held is part of the budget, and a budget that is too small is raised in a sentence", async () => {
+  const enough = await windowed(CHAIN, 1064, 1000);
+  assert.deepEqual([enough.passes, enough.checks.length], [1, 1]);
+  const short = await windowed(CHAIN, 1063, 1000);
+  assert.equal(short.passes, 2);
+  assert.match(short.checks[2].detail, /^the budget of 1 MiB was raised to 1 MiB, the least/);
+});
+
+test("what a prediction holds at most includes what it frees again", () => {
+  const held = new Held(tf);
+  const before = tf.memory().numBytes;
+  const x = tf.zeros([1000]);
+  held.during(() => tf.tidy(() => x.add(1).mul(2).sum().dataSync()));
+  assert.equal(held.most, 2 * 4000 + 4);
+  assert.equal(tf.memory().numBytes, before + 4000);
+  x.dispose();
+  assert.equal(tf.memory().numBytes, before);
+});
+
+test("what is held besides counts the model's own tensors, its outputs, what is read and sent, and garbage", () => {
+  const prediction = [{ dtype: /** @type {const} */ ("float32"), shape: [3], values: new Float32Array(3) }];
+  assert.equal(besides(100, [40, 50], prediction), 100 + 12 + 50 + (50 + 90) + 90);
+  const large = besides(100, [2 ** 30, 8], []);
+  assert.equal(large, 100 + 2 * 2 ** 30 + HIGH_WATER + 2 * PIECE + 2 ** 24);
 });
 
 test("windows are as long as fits, the tensor that is kept again included, and never empty", () => {

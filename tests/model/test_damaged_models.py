@@ -85,6 +85,7 @@ CASES: list[tuple[str, Damage, str]] = [
     ("folder", lambda path: (path.mkdir(), path)[1], "is a folder"),
     ("empty.keras", lambda path: write(path, b""), "is empty"),
     ("text.h5", lambda path: write(path, b"not a model"), "neither a .keras archive nor an HDF5 file"),
+    ("converted.json", lambda path: write(path, b'{"modelTopology": {}}'), "rename it to model.json"),
     ("cut.keras", lambda path: write(path, b"PK\x03\x04 and nothing more"), "damaged or truncated .keras archive"),
     ("cut.h5", lambda path: write(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), "damaged or truncated HDF5"),
     ("other.zip", lambda path: archive(path, readme=b""), "holds no config.json and no model.weights.h5"),
@@ -109,6 +110,12 @@ def test_one_sentence_names_the_file(name: str, damage: Damage, says: str, tmp_p
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.path is not None
+
+
+@pytest.mark.parametrize("address", ["https://example.org/model.json", Path("https://example.org/m"), "s3://b/m.h5"])
+def test_an_address_is_no_file(address: str | Path) -> None:
+    with pytest.raises(ModelError, match=r"is an address; download the model first"):
+        open_model(address)
 
 
 @pytest.mark.needs("tensorflow")

@@ -61,6 +61,7 @@ def test_keras_own_objects_pass() -> None:
         layer("Multiply", "keras.src.ops.numpy", "Multiply"),
         {"class_name": "Dense", "config": {"name": "of Keras 2"}},
         layer("StringLookup", vocabulary=["a", "b"]),
+        layer("LayerScale", "keras.src.applications.convnext", "LayerScale"),
     ]
     refuse_foreign_code(own, WHERE)
 

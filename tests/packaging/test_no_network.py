@@ -1,4 +1,9 @@
-"""No connection leaves the machine: every Python process of a run is watched, and Chrome's own network log is read."""
+"""No connection leaves the machine.
+
+Where the system allows it (Linux, as root) a whole run on every kind of target is locked into a network of its own,
+all of whose ways out end in a program that notes each packet: that holds for every process and every protocol.
+Elsewhere every Python process of a run is watched, and Chrome's own network log is read.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,39 @@ import ipaddress
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bittrue.runtimes.discovery import find_browser, find_node
+from bittrue.runtimes.target import BROWSERS
+
+SECOND_KERAS = "keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 WATCHER = Path(__file__).parent / "loopback_only"
+ISOLATED = Path(__file__).parent / "isolated.py"
+
+
+def isolated(folder: Path, *command: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """A Python run with no way out of the machine, and the packets that tried. Skips where that is not permitted."""
+    log = folder / "packets.txt"
+    log.touch()
+    whole = ["unshare", "--net", "--", sys.executable, str(ISOLATED), str(log), sys.executable, *command]
+    done = subprocess.run(whole, cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    return done, log.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture(scope="module")
+def namespaces(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips, in words that the summary shows, where a network of our own cannot be had."""
+    if not sys.platform.startswith("linux") or shutil.which("unshare") is None or shutil.which("ip") is None:
+        pytest.skip("declared: no network namespaces here (Linux with unshare and ip); only processes are watched")
+    done, _ = isolated(tmp_path_factory.mktemp("isolated"), "-c", "")
+    if done.returncode:
+        said = " ".join(done.stderr.split())[-200:]
+        pytest.skip(f"declared: network namespaces are not permitted here ({said}); only processes are watched")
 
 
 @pytest.fixture
@@ -68,6 +99,48 @@ def test_the_watcher_stops_and_notes_what_would_leave(attempt: str, watched: Pat
     assert done.returncode != 0
     assert "nothing but loopback" in done.stderr
     assert watched.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize(
+    ("attempt", "noted"),
+    [
+        ("import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))", "192.0.2.1 17 9"),
+        ("import socket; s = socket.socket(); s.settimeout(0.2); s.connect_ex(('192.0.2.1', 9))", "192.0.2.1 6 9"),
+        (
+            "import socket; socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'x', ('2001:db8:1::1', 9))",
+            "2001:db8:1::1 17 9",
+        ),
+        ("import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.53', 53))", "127.0.0.53 17 53"),
+    ],
+)
+def test_a_packet_that_would_leave_is_noted(attempt: str, noted: str, tmp_path: Path) -> None:
+    _, packets = isolated(tmp_path, "-c", f"{attempt}; import time; time.sleep(0.3)")
+    assert noted in packets
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_loopback_is_no_way_out(tmp_path: Path) -> None:
+    attempt = "import socket; s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname())"
+    done, packets = isolated(tmp_path, "-c", attempt)
+    assert (done.returncode, packets) == (0, [])
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.needs("tensorflow")
+@pytest.mark.usefixtures("namespaces")
+def test_a_whole_run_on_every_kind_of_target_sends_no_packet_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BITTRUE_OFFLINE", raising=False)
+    browsers = [engine for engine in BROWSERS if find_browser(engine) is not None]
+    targets = [*(f"{engine}:wasm" for engine in browsers), *(["node:cpu"] if find_node() else []), SECOND_KERAS]
+    code = ("-c", "from bittrue.cli import main; main()", "demo", "--depth", "2", "--quiet", "--json", "-")
+    done, packets = isolated(tmp_path, *code, "--in", ",".join(targets))
+    assert done.returncode == 0, done.stderr
+    assert [found["target"] for found in json.loads(done.stdout)["targets"]] == targets
+    assert packets == []
 
 
 def test_the_watcher_lets_loopback_pass(watched: Path) -> None:

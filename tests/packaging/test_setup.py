@@ -99,10 +99,42 @@ def test_a_python_that_is_too_new_is_one_sentence(setup: ModuleType, monkeypatch
 def test_no_browser_and_no_apt_is_one_sentence_and_no_failure(
     setup: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(setup, "has_browser", lambda: False)
+    monkeypatch.setattr(setup, "found_browsers", set)
     monkeypatch.setattr(setup, "is_debian_root", lambda: False)
     setup.install_browser()
     assert "install Chrome, Chromium, Edge or Firefox" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("here", "required", "installed"),
+    [
+        ({"firefox"}, "chrome,node,tensorflow", ["chromium", "chromium-driver"]),
+        ({"chrome"}, "chrome, firefox", ["firefox-esr"]),
+        ({"firefox"}, "", []),
+        ({"edge", "chrome"}, "chrome", []),
+        (set(), "", ["chromium", "chromium-driver"]),
+    ],
+)
+def test_the_browsers_that_tests_require_are_installed_beside_those_that_are_here(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch, here: set[str], required: str, installed: list[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(setup, "found_browsers", lambda: here)
+    monkeypatch.setattr(setup, "is_debian_root", lambda: True)
+    monkeypatch.setattr(setup, "_apt_install", lambda *packages: asked.extend(packages))
+    monkeypatch.setenv("BITTRUE_TEST_REQUIRE", required)
+    setup.install_browser()
+    assert asked == installed
+
+
+def test_a_required_browser_that_cannot_be_installed_is_named(
+    setup: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "found_browsers", lambda: {"firefox"})
+    monkeypatch.setattr(setup, "is_debian_root", lambda: False)
+    monkeypatch.setenv("BITTRUE_TEST_REQUIRE", "chrome,node")
+    setup.install_browser()
+    assert "chrome must be here (BITTRUE_TEST_REQUIRE)" in capsys.readouterr().err
 
 
 def test_apt_lists_are_renewed_when_the_first_attempt_fails(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,3 +40,10 @@ def test_it_saves_where_it_is_asked_to(tmp_path: Path):
     with FakeRuntime(TARGET, TRACE) as runtime:
         runtime.trace({}, TraceOptions(save=str(path)))
     assert np.array_equal(read_trace(path)[Key("output", "a")].load(), np.ones(2, np.float32))
+
+
+def test_it_hands_on_its_records():
+    seen: list[Record] = []
+    with FakeRuntime(TARGET, TRACE) as runtime:
+        runtime.trace({}, TraceOptions(on_record=seen.append))
+    assert seen == list(TRACE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from bittrue.errors import TargetDied, TargetError, TargetFailure, TargetUnavail
 from bittrue.graph.model import Graph
 from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.keras import KerasRuntime
+from bittrue.runtimes.keras_session import KerasSession
 from bittrue.runtimes.target import Target
 from bittrue.tracefile import read_trace
 from bittrue.traces import Array, Check, Key, Trace
@@ -38,6 +40,15 @@ def run(model: Any, *arrays: Array, target: Target = HERE, **options: Any) -> Tr
     inputs = {spec.name: array for spec, array in zip(graph.inputs, arrays, strict=True)}
     with KerasRuntime(target, None, graph, live=model) as runtime:
         return runtime.trace(inputs, TraceOptions(**options))
+
+
+def session(model: Any, array: Array, record: Callable[..., None], **options: Any) -> KerasSession:
+    """A session whose records go to ``record``."""
+    from bittrue.model import open_model
+
+    graph = open_model(model).graph
+    sink = SimpleNamespace(environment=lambda provenance: None, phase=lambda what: None, record=record)
+    return KerasSession(str(HERE), model, graph, {graph.inputs[0].name: array}, TraceOptions(**options), sink)
 
 
 def predict(model: Any, *arrays: Array) -> list[Array]:
@@ -194,10 +205,20 @@ def test_an_unknown_layer_is_an_error_with_the_nearest_name(experiment: Any) -> 
 # What is checked
 
 
+@pytest.fixture
+def windowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Capture in windows, as JAX, PyTorch and XLA need it, whose functions cannot call Python."""
+    from bittrue.runtimes import keras_session
+
+    monkeypatch.setattr(keras_session, "can_stream", lambda model: False)
+
+
 @pytest.mark.slow
-def test_windows_of_a_large_model_agree_with_one_pass(mobilenet: Any) -> None:
+def test_windows_of_a_large_model_agree_with_what_is_streamed(mobilenet: Any, request: pytest.FixtureRequest) -> None:
     image = noise(1, 96, 96, 3)
-    whole, torn = run(mobilenet, image), run(mobilenet, image, budget=2**22)
+    whole = run(mobilenet, image)
+    request.getfixturevalue("windowed")
+    torn = run(mobilenet, image, budget=2**22)
     assert (whole.provenance.details["windows"], torn.provenance.details["windows"] > 1) == (1, True)
     assert check(whole, "capture").passed is check(torn, "capture").passed is check(torn, "windows").passed is True
     assert list(whole.records) == list(torn.records)
@@ -205,6 +226,7 @@ def test_windows_of_a_large_model_agree_with_one_pass(mobilenet: Any) -> None:
         assert record.load().tobytes() == torn[record.key].load().tobytes(), record.key
 
 
+@pytest.mark.usefixtures("windowed")
 def test_windows_work_where_sizes_are_known_only_at_run_time(keras: Any) -> None:
     entry = keras.Input((None, None, 1), name="image")
     model = keras.Model(entry, keras.layers.Conv2D(2, 3, name="conv")(entry))
@@ -213,6 +235,7 @@ def test_windows_work_where_sizes_are_known_only_at_run_time(keras: Any) -> None
     assert output(trace, "conv").shape == (2, 4, 3, 2)
 
 
+@pytest.mark.usefixtures("windowed")
 @pytest.mark.parametrize(("spoiled", "capture", "windows"), [(2, False, False), (3, False, False), (None, True, True)])
 def test_a_capture_that_changes_the_prediction_is_reported(
     experiment: Any, monkeypatch: pytest.MonkeyPatch, spoiled: int | None, capture: bool, windows: bool
@@ -231,6 +254,56 @@ def test_a_capture_that_changes_the_prediction_is_reported(
     trace = run(experiment, noise(1, 50), budget=1500)
     assert (check(trace, "capture").passed, check(trace, "windows").passed) == (capture, windows)
     assert len(calls) == 1 + trace.provenance.details["windows"]
+
+
+def test_a_streamed_capture_that_changes_the_prediction_is_reported(
+    experiment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = experiment.predict
+
+    def spoil(*args: Any, **kwargs: Any) -> Any:
+        found = original(*args, **kwargs)
+        if isinstance(found, dict):
+            found["outputs"][9][0, 1] += 1
+        return found
+
+    monkeypatch.setattr(experiment, "predict", spoil)
+    assert check(run(experiment, noise(1, 50)), "capture").passed is False
+
+
+def test_one_pass_streams_every_layer_however_small_the_budget(experiment: Any) -> None:
+    trace = run(experiment, noise(1, 50), budget=1)
+    assert trace.provenance.details["windows"] == 1
+    assert [record.key.layer for record in trace.of_kind("output")][1:] == [f"dense_{n}" for n in range(10)]
+
+
+def test_what_is_streamed_is_taken_in_order_and_before_the_model_has_ended(keras: Any) -> None:
+    """Whoever takes the first layers keeps the others waiting: the model does not run ahead."""
+    taken, entry = [], keras.Input((4,), name="x")
+    layers = [keras.layers.Dense(4, name=f"d{number}") for number in range(6)]
+    tensor = entry
+    for layer in layers:
+        tensor = layer(tensor)
+    model = keras.Model(entry, tensor)
+
+    def take(record: Any, total: int | None) -> None:
+        if record.key.kind == "output":
+            taken.append(record.key.layer)
+            if record.key.layer == "d2":
+                raise OSError("enough")
+
+    with pytest.raises(OSError, match="enough"):
+        session(model, noise(1, 4), take, budget=1).run()
+    assert taken == ["x", "d0", "d1", "d2"]
+
+
+def test_an_error_of_whoever_takes_the_tensors_is_raised_as_it_is(experiment: Any) -> None:
+    def full(record: Any, total: int | None) -> None:
+        if record.key.kind == "output":
+            raise OSError(28, "the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        session(experiment, noise(1, 50), full).run()
 
 
 def test_a_prediction_that_does_not_repeat_itself_is_reported(experiment: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
+import pytest
 from leftovers import survivors
 
 from bittrue.runtimes.processes import ProgramTree, Scratch
+from bittrue.runtimes.watchdog import _listen
 
 SLEEPER = "import time; time.sleep(60)"
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); {SLEEPER}"
@@ -58,3 +62,53 @@ def test_both_end_with_python(temporary: Path):
     )
     subprocess.run([sys.executable, "-c", code, str(temporary)], check=True, timeout=60)
     assert survivors(temporary) == []
+
+
+def killed(code: str, temporary: Path) -> None:
+    """Run ``code``, which prints when it is ready, in a Python that is then killed without a chance to clear up."""
+    head = (
+        "import subprocess, sys, tempfile, time; tempfile.tempdir = sys.argv[1]\n"
+        "from bittrue.runtimes.processes import ProgramTree, Scratch\n"
+    )
+    command = [sys.executable, "-c", f"{head}{code}\nprint(flush=True); time.sleep(60)", str(temporary)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+
+
+def await_end(left: Callable[[], Iterable[object]]) -> None:
+    deadline = time.monotonic() + 20
+    while found := list(left()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("program", [PARENT, RUNAWAY])
+def test_nothing_outlives_a_bittrue_that_is_killed(temporary: Path, program: str):
+    killed(f"ProgramTree([sys.executable, '-c', {program!r}], Scratch()); time.sleep(0.5)", temporary)
+    await_end(lambda: survivors(temporary))
+
+
+def test_what_bittrue_did_not_start_lives_on_when_it_is_killed(temporary: Path):
+    with subprocess.Popen([sys.executable, "-c", SLEEPER]) as other:
+        killed(f"ProgramTree([sys.executable, '-c', {SLEEPER!r}], Scratch())", temporary)
+        await_end(lambda: survivors(temporary))
+        assert other.poll() is None
+        other.kill()
+
+
+def test_only_folders_of_ours_that_are_still_there_are_cleared_up():
+    said = [b'[true, "/x/bittrue-a"]\n', b'[true, "/x/bittrue-b"]\n', b'[false, "/x/bittrue-a"]\n']
+    assert _listen([*said, b'[true, "/x/home"]\n', b'[true, "/x/bittr']) == {Path("/x/bittrue-b")}
+
+
+def test_the_watchdog_ends_with_a_bittrue_that_ends_in_order(temporary: Path):
+    code = (
+        "import sys, tempfile, psutil; tempfile.tempdir = sys.argv[1]\n"
+        "from bittrue.runtimes.processes import Scratch\n"
+        "scratch = Scratch(); print(*(child.pid for child in psutil.Process().children()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(temporary)], check=True, capture_output=True, timeout=60)
+    (watchdog,) = map(int, done.stdout.split())
+    assert not psutil.pid_exists(watchdog)

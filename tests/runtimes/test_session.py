@@ -15,6 +15,7 @@ from scripted import DONE, ENVIRONMENT, HELLO, ScriptedLink, chain, frame, recor
 from bittrue.errors import (
     ArtifactError,
     BackendFallback,
+    ComparisonError,
     ProtocolError,
     TargetDied,
     TargetFailure,
@@ -22,19 +23,19 @@ from bittrue.errors import (
     TraceError,
 )
 from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
-from bittrue.runtimes import session, wire
+from bittrue.runtimes import collect, session, wire
 from bittrue.runtimes.base import NullProgress, TraceOptions
 from bittrue.runtimes.inbox import LinkClosedError, SilenceError
 from bittrue.runtimes.job import Job
 from bittrue.runtimes.session import run_session
 from bittrue.runtimes.target import Target
 from bittrue.tracefile import read_trace
-from bittrue.traces import Check, Key, Trace
+from bittrue.traces import Check, Key, Record, Trace
 
 X = np.array([[1, 2]], np.float32)
 BEGIN = [frame(HELLO), frame(ENVIRONMENT)]
 ARTIFACT: Any = SimpleNamespace(
-    folder=Path("artifact"), format="layers-model", version="4.22.0", files={"model.json": "00"}
+    folder=Path("artifact"), format="layers-model", version="4.22.0", files={"model.json": "00"}, places=None
 )
 
 
@@ -91,6 +92,48 @@ def test_a_tensor_in_pieces_and_an_empty_one_arrive_whole():
     trace = visit(ScriptedLink([*BEGIN, *record(["a"], big), *record(["b"], none), frame(DONE)]))
     assert np.array_equal(trace[Key("output", "a")].load(), big)
     assert trace[Key("output", "b")].load().shape == (0, 4)
+
+
+def test_records_are_handed_on_whole_and_in_order_as_they_arrive():
+    tensors = {
+        "a": np.arange(3_000_000, dtype=np.int32).reshape(3, -1),  # in several pieces
+        "b": np.zeros((0, 4), np.float16),
+        "c": np.float32(-0.0).reshape(()),
+        "d": np.array([True, False]),
+    }
+    frames = [data for name, array in tensors.items() for data in record([name], array)]
+    seen: list[tuple[Key, bytes]] = []
+    link = ScriptedLink([*BEGIN, *frames, frame(DONE)])
+    trace = visit(link, chain(*tensors), on_record=lambda found: seen.append((found.key, found.load().tobytes())))
+    assert seen == [(Key("output", name), array.tobytes()) for name, array in tensors.items()]
+    assert [found.load().tobytes() for found in trace] == [data for _, data in seen]
+
+
+def test_what_is_handed_on_has_the_trace_s_shapes_and_types():
+    seen: list[tuple[Any, ...]] = []
+    frames = record(["a"], np.zeros((2, 3), np.float32)) + record(["b"], np.zeros((5, 0), np.uint8))
+    link = ScriptedLink([*BEGIN, *frames, frame(DONE)])
+    trace = visit(link, on_record=lambda found: seen.append((found.dtype, found.shape, found.load().shape)))
+    assert seen == [(found.dtype, found.shape, found.shape) for found in trace]
+
+
+def test_a_tensor_too_large_to_be_held_is_in_the_trace_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(collect, "_HELD", 8)
+    seen: list[Key] = []
+    frames = record(["a"], np.zeros(3, np.float32)) + record(["b"], np.zeros(2, np.float32))
+    trace = visit(ScriptedLink([*BEGIN, *frames, frame(DONE)]), on_record=lambda found: seen.append(found.key))
+    assert seen == [Key("output", "b")]
+    assert len(trace) == 2
+
+
+def test_whoever_takes_a_record_can_end_the_run_and_what_arrived_is_kept(tmp_path: Path):
+    def refuse(found: Record) -> None:
+        raise ComparisonError("no more")
+
+    save = tmp_path / "kept.safetensors"
+    with pytest.raises(ComparisonError, match=r"no more; what had arrived is in .*kept"):
+        visit(ScriptedLink([*BEGIN, *record(["a"], X), *record(["b"], X)]), save=str(save), on_record=refuse)
+    assert list(read_trace(save).records) == [Key("output", "a")]
 
 
 def shared() -> Graph:

@@ -14,7 +14,10 @@ from bittrue import __version__
 from bittrue.errors import UsageError
 
 from .certifying import certify
-from .edge import DONE, FAILED_COMPARISON, edge
+from .converting import convert, export, lint
+from .edge import DONE, edge
+from .explaining import check_explaining, explain, explaining
+from .listening import listen
 from .options import (
     batch_size,
     failing_on,
@@ -23,11 +26,13 @@ from .options import (
     input_tensors,
     json_file,
     quietly,
+    reporting,
     run_of,
     running,
     save_folder,
     tfjs_version,
     trusting,
+    with_custom,
 )
 from .screen import Screen, write_json
 from .words import TargetCommand
@@ -54,7 +59,8 @@ def main() -> None:
 @in_targets
 @tfjs_version
 @running
-@failing_on
+@explaining
+@reporting
 @json_file
 @quietly
 @edge
@@ -62,7 +68,9 @@ def demo(**options: Any) -> int:
     """The experiment that started the project: build it, convert it, run it everywhere, compare."""
     from bittrue.pipeline import demo as run_demo
 
-    screen = Screen(options["quiet"], options["json_path"])
+    check_explaining(options)
+    screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
+    screen.report = options["report"] or options["out"] / "report.html"
     with screen.progress() as progress:
         data = run_demo(
             options["depth"],
@@ -94,13 +102,17 @@ def demo(**options: Any) -> int:
 @batch_size
 @in_targets
 @click.option(
-    "--against", default="keras:tensorflow", show_default=True, metavar="TARGET", help="What to compare with."
+    "--against",
+    metavar="TARGET",
+    help="What to compare with [keras:tensorflow; tensorflow:cpu for SavedModels and graph-models].",
 )
 @tfjs_version
 @running
 @save_folder
 @trusting
-@failing_on
+@with_custom
+@explaining
+@reporting
 @json_file
 @quietly
 @edge
@@ -112,8 +124,9 @@ def check(**options: Any) -> int:
     from bittrue.pipeline import check as run_check
     from bittrue.pipeline import check_models
 
+    check_explaining(options)
     first, second = _models(options["model"], options["reference"], options["candidate"])
-    screen = Screen(options["quiet"], options["json_path"])
+    screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
     with screen.progress() as progress:
         run: Callable[..., Any] = partial(run_check, first) if second is None else partial(check_models, first, second)
         data = run(
@@ -129,74 +142,6 @@ def check(**options: Any) -> int:
 
 @main.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
-@tfjs_version
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["auto", "layers-model", "graph-model"]),
-    default="auto",
-    show_default=True,
-    help="auto: a layers-model where every layer can be one faithfully, else a graph-model.",
-)
-@click.option(
-    "--quantize",
-    multiple=True,
-    metavar="DTYPE[:PATTERN]",
-    help="Store weights as float16, uint16 or uint8: all, or those whose name fits PATTERN (like '*/kernel'). "
-    "Repeatable; of several that fit, the last.",
-)
-@trusting
-@quietly
-@edge
-def convert(
-    model: Path, out: Path, tfjs: str | None, form: Any, quantize: tuple[str, ...], trust: bool, quiet: bool
-) -> int:
-    """Write MODEL for TensorFlow.js into the folder OUT."""
-    from bittrue.pipeline import convert as run_convert
-
-    artifact = run_convert(model, out, tfjs=tfjs, form=form, quantize=quantize, trust=trust)
-    if not quiet:
-        size = sum((artifact.folder / name).stat().st_size for name in artifact.files)
-        click.echo(
-            f"{artifact.format} for TensorFlow.js {artifact.version}: {artifact.folder} "
-            f"({len(artifact.files)} files, {size:,} bytes)"
-        )
-        if artifact.reason:
-            click.echo(f"A graph-model, because {artifact.reason}")
-    return DONE
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@tfjs_version
-@trusting
-@click.option(
-    "--fail-on",
-    type=click.Choice(["refused", "never"]),
-    default="never",
-    show_default=True,
-    help="Exit with 1 if MODEL cannot be written faithfully, in either form.",
-)
-@json_file
-@quietly
-@edge
-def lint(model: Path, tfjs: str | None, trust: bool, fail_on: str, json_path: str | None, quiet: bool) -> int:
-    """What TensorFlow.js would reject or silently compute differently in MODEL, and what convert does about it."""
-    from bittrue.cli.linting import lint_as_data, print_lint
-    from bittrue.pipeline import lint as run_lint
-
-    screen = Screen(quiet, json_path)
-    result = run_lint(model, tfjs=tfjs, trust=trust)
-    if json_path:
-        write_json(json_path, lint_as_data(result))
-    if not quiet:
-        print_lint(result, screen.out)
-    return FAILED_COMPARISON if fail_on == "refused" and result.form is None else DONE
-
-
-@main.command()
-@click.argument("model", type=click.Path(path_type=Path))
 @click.option("--in", "target", required=True, metavar="TARGET", help="Where to run, e.g. chrome:wasm.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The trace (safetensors)."
@@ -207,6 +152,7 @@ def lint(model: Path, tfjs: str | None, trust: bool, fail_on: str, json_path: st
 @tfjs_version
 @running
 @trusting
+@with_custom
 @quietly
 @edge
 def trace(**options: Any) -> int:
@@ -224,6 +170,9 @@ def trace(**options: Any) -> int:
             preprocessing=options["preprocessing"],
             run=run_of(options, progress),
         )
+    for made in found.checks:
+        if made.name == "budget":
+            screen.say(made.detail)
     screen.say(f"{options['out']}: {len(found)} tensors, {found.nbytes:,} bytes, from {found.provenance.target}")
     return DONE
 
@@ -231,16 +180,24 @@ def trace(**options: Any) -> int:
 @main.command()
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    metavar="PICTURE",
+    help="The picture that both sides began with: finds how each resized it.",
+)
 @failing_on
+@reporting
 @json_file
 @quietly
 @edge
-def compare(reference: Path, candidate: Path, fail_on: str, json_path: str | None, quiet: bool) -> int:
-    """Compare two saved runs: traces, or JSON as the document's script writes it."""
+def compare(**options: Any) -> int:
+    """Compare two saved runs: traces, recordings of a page, JSON as the document's script writes it, or .npz inputs."""
     from bittrue.pipeline import compare as run_compare
 
-    screen = Screen(quiet, json_path)
-    return screen.finish(run_compare(reference, candidate), fail_on)
+    screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
+    data = run_compare(options["reference"], options["candidate"], image=options["image"])
+    return screen.finish(data, options["fail_on"])
 
 
 @main.command()
@@ -273,3 +230,8 @@ def _models(model: Path | None, reference: Path | None, candidate: Path | None) 
 
 
 main.add_command(certify)
+main.add_command(explain)
+main.add_command(listen)
+main.add_command(convert)
+main.add_command(export)
+main.add_command(lint)

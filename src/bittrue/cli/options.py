@@ -17,11 +17,13 @@ __all__ = [
     "input_tensors",
     "json_file",
     "quietly",
+    "reporting",
     "run_of",
     "running",
     "save_folder",
     "tfjs_version",
     "trusting",
+    "with_custom",
 ]
 
 P = ParamSpec("P")
@@ -38,6 +40,17 @@ tfjs_version = click.option("--tfjs", metavar="VERSION", help="TensorFlow.js ver
 json_file = click.option(
     "--json", "json_path", metavar="FILE|-", help="Write the result as JSON to FILE, or - for standard output."
 )
+
+
+def reporting(command: Callable[P, Any]) -> Callable[P, Any]:
+    """The options of a command that can write the report as HTML."""
+    to_file = click.option(
+        "--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as one HTML file."
+    )
+    opened = click.option("--open", "open_report", is_flag=True, help="Open the report in the default browser.")
+    return to_file(opened(command))
+
+
 quietly = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON, if asked).")
 save_folder = click.option(
     "--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR."
@@ -51,6 +64,12 @@ failing_on = click.option(
 )
 trusting = click.option(
     "--trust", is_flag=True, help="Let the model execute code that it brings along (Lambda layers)."
+)
+with_custom = click.option(
+    "--custom",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="A layer, model or function of your own that MODEL names. Repeatable.",
 )
 input_tensors = click.option(
     "--input",
@@ -84,14 +103,21 @@ def running(command: Callable[P, Any]) -> Callable[P, Any]:
             show_default=True,
             help="Repeat the prediction; all must agree.",
         ),
-        click.option("--budget", type=click.IntRange(1), metavar="MIB", help="Activations held at once, in MiB [512]."),
+        click.option(
+            "--budget",
+            type=click.IntRange(1),
+            metavar="MIB",
+            help="Memory that capturing may add to the prediction alone, in MiB [512]: what does not fit is captured "
+            "in several passes, and a budget that is too small is raised with a sentence.",
+        ),
         click.option(
             "--timeout",
             type=float,
             default=120.0,
             callback=_finite,
             show_default=True,
-            help="Seconds of silence that count as hung.",
+            help="Seconds of silence after which a browser, Node or a Python process that was started counts as hung. "
+            "It cannot end keras:tensorflow without flags, which runs in this process.",
         ),
         click.option(
             "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
@@ -117,5 +143,7 @@ def run_of(options: dict[str, Any], progress: Any) -> Any:
         webdriver=options["webdriver"],
         port=options["port"],
         trust=options.get("trust", False),
+        custom=options.get("custom", ()),
+        explain=not options.get("no_explain", False),
         progress=progress,
     )

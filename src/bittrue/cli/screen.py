@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import webbrowser
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,16 +17,24 @@ from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED
 
 __all__ = ["Screen", "write_json"]
 
+_REPORT = "bittrue-report.html"  # where it is to be opened and no file is named
+
 
 class Screen:
     """Where a command prints: standard output, or standard error when the JSON goes to standard output."""
 
-    def __init__(self, quiet: bool, json_path: str | None) -> None:
+    def __init__(
+        self, quiet: bool, json_path: str | None, report: Path | None = None, open_report: bool = False
+    ) -> None:
         self.quiet = quiet
         self.json_path = json_path
+        self.report = report or (Path(_REPORT) if open_report else None)
+        self.open_report = open_report
         self.out: IO[str] = sys.stderr if json_path == "-" else sys.stdout
         if json_path and json_path != "-":
-            _check_writable(Path(json_path))  # before anything runs, and not when all is done
+            _check_writable(Path(json_path), "JSON", "--json")  # before anything runs, and not when all is done
+        if report:
+            _check_writable(report, "report", "--report")
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -51,12 +61,30 @@ class Screen:
             TextReporter().report(data, self.out)
         if self.json_path == "-":
             write_json(self.json_path, as_data(data))
+        self._write_report(data)
         if data.failures:
             for failed in data.failures if self._unseen else ():
                 click.echo(f"bittrue: {failed.sentence}", err=True)
             return TARGET_FAILED
-        differs = any(not outcome.identical for outcome in data.targets)
-        return FAILED_COMPARISON if fail_on == "bits" and differs else DONE
+        from bittrue.cli.explaining import fails
+
+        return FAILED_COMPARISON if fails(data, fail_on) else DONE
+
+    def _write_report(self, data: Any) -> None:
+        if self.report is None:
+            return
+        from bittrue.report.html import HtmlReporter
+        from bittrue.tracefile import replacing
+
+        path = self.report.resolve()
+        with replacing(path) as whole:
+            text = io.TextIOWrapper(whole, encoding="utf-8", newline="\n")
+            HtmlReporter().report(data, text)
+            text.flush()
+            text.detach()
+        self.say(f"Report: {path}")
+        if self.open_report:
+            webbrowser.open(path.as_uri())
 
 
 def write_json(path: str, data: Any) -> None:
@@ -76,8 +104,8 @@ def write_json(path: str, data: Any) -> None:
         whole.write(text.encode())
 
 
-def _check_writable(file: Path) -> None:
-    """Raise UsageError where the JSON could not be written to ``file``."""
+def _check_writable(file: Path, what: str, option: str) -> None:
+    """Raise UsageError where the result could not be written to ``file``."""
     place = file if file.exists() and not file.is_file() else file.parent
     if file.is_dir():
         reason = "it is a folder"
@@ -87,4 +115,4 @@ def _check_writable(file: Path) -> None:
         reason = f"{place} may not be written to"
     else:
         return
-    raise UsageError(f"the JSON cannot be written to {file}, because {reason}; name another file with --json")
+    raise UsageError(f"the {what} cannot be written to {file}, because {reason}; name another file with {option}")

@@ -1,9 +1,10 @@
 """Comparing what two runs produced: every bit, every figure, no tolerance and no verdict."""
 
-from .align import Alignment, align, align_models
+from .align import Alignment, align, align_models, stem
 from .compare import Comparison, Pair, Summary, accuracy, compare, compare_pairs
 from .document import Published, document_lines, match_published, printed_lines, published_lines, published_table
 from .kernel import KernelStatus
+from .live import LiveComparison
 from .measure import incomparable, kernel_status, measure
 from .metrics import Element, Method, Metrics
 from .totals import Counts, Severity
@@ -14,6 +15,7 @@ __all__ = [
     "Counts",
     "Element",
     "KernelStatus",
+    "LiveComparison",
     "Method",
     "Metrics",
     "Pair",
@@ -33,4 +35,5 @@ __all__ = [
     "printed_lines",
     "published_lines",
     "published_table",
+    "stem",
 ]

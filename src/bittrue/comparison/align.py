@@ -6,15 +6,19 @@ Two models may have other names for the same layers; then order and shape tell, 
 
 from __future__ import annotations
 
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from bittrue.traces import Key, Record, Trace
 
-__all__ = ["Alignment", "align", "align_models"]
+__all__ = ["Alignment", "align", "align_models", "stem"]
 
 Pairs = list[tuple[Record, Record]]
+Places = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ def align(reference: Trace, candidate: Trace) -> Alignment:
 def align_models(reference: Trace, candidate: Trace) -> Alignment:
     """Match the records of two traces of models that may have other names for their layers.
 
-    Outputs are matched by key where the shapes agree, and the rest by the longest common run of shapes, in order of
-    execution. Names count for less than order in one case: both models return the same shapes from first to last,
+    Outputs are matched by key where the shapes agree, then by names that are the same but for Keras's numbers in them
+    (`stem`), and the rest between those by the longest common run of shapes, in order of execution. Names count for less than order in one case: both models return the same shapes from first to last,
     but the names would match layers at different places (``dense_1`` is the first layer in one process and the
     second in another). Weights, masks and states go with their layers; inputs, and predictions, are matched as
     outputs are. What is left is matched by key whatever its shape.
@@ -82,20 +86,53 @@ def _matched(left: Sequence[Record], right: Sequence[Record]) -> Pairs:
     same_shapes = [record.shape for record in left] == [record.shape for record in right]
     if same_shapes and len(named) < len(left) and any(here != there for here, there in named):
         return list(zip(left, right, strict=True))
-    ours = _without(left, {here for here, _ in named})
-    theirs = _without(right, {there for _, there in named})
-    return [(left[here], right[there]) for here, there in named] + _in_order(ours, theirs)
+    named += _numbered(left, right, named)
+    return [(left[here], right[there]) for here, there in named + _in_order(left, right, sorted(named))]
 
 
-def _without(records: Sequence[Record], places: set[int]) -> list[Record]:
-    return [record for at, record in enumerate(records) if at not in places]
+def stem(layer: str) -> str:
+    """A layer's name without the numbers that Keras counts names with: ``inner_1/conv_2`` is ``inner/conv``."""
+    return re.sub(r"_\d+(?=/|$)", "", layer)
 
 
-def _in_order(left: Sequence[Record], right: Sequence[Record]) -> Pairs:
-    """The longest runs of equal shapes, in order on both sides."""
-    ours, theirs = ([record.shape for record in records] for records in (left, right))
-    blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
-    return [(left[block.a + at], right[block.b + at]) for block in blocks for at in range(block.size)]
+def _numbered(left: Sequence[Record], right: Sequence[Record], named: Places) -> Places:
+    """Pairs of what is left that are called the same but for numbers, where nothing else on either side is.
+
+    A scope inside (``bn_1/batchnorm``) stands for the layer (``bn``) that it is in.
+    """
+    ours, theirs = ({where[side] for where in named} for side in (0, 1))
+    stems = [Counter(stem(record.key.layer) for record in records) for records in (left, right)]
+    found: dict[str, list[int]] = defaultdict(list)
+    for at, record in enumerate(right):
+        name = stem(record.key.layer)
+        if at not in theirs and stems[1][name] == 1:
+            found[name].append(at)
+            if "/" in name:
+                found[name.rpartition("/")[0]].append(at)
+    pairs = []
+    for at, record in enumerate(left):
+        name = stem(record.key.layer)
+        candidates = [there for there in found.get(name, ()) if right[there].shape == record.shape]
+        if at not in ours and stems[0][name] == 1 and len(candidates) == 1:
+            pairs.append((at, candidates[0]))
+    once = Counter(there for _, there in pairs)
+    return [(here, there) for here, there in pairs if once[there] == 1]
+
+
+def _in_order(left: Sequence[Record], right: Sequence[Record], anchors: Places) -> Places:
+    """The longest runs of equal shapes, in order on both sides, between the pairs that are known if those are in order."""
+    taken = [{pair[side] for pair in anchors} for side in (0, 1)]
+    ends = [there for _, there in anchors]
+    if ends != sorted(ends):
+        anchors = []
+    pairs = []
+    for low, high in pairwise([(-1, -1), *anchors, (len(left), len(right))]):
+        ours = [at for at in range(low[0] + 1, high[0]) if at not in taken[0]]
+        theirs = [at for at in range(low[1] + 1, high[1]) if at not in taken[1]]
+        shapes = [left[at].shape for at in ours], [right[at].shape for at in theirs]
+        blocks = SequenceMatcher(None, *shapes, autojunk=False).get_matching_blocks()
+        pairs += [(ours[block.a + at], theirs[block.b + at]) for block in blocks for at in range(block.size)]
+    return pairs
 
 
 def _alignment(reference: Trace, candidate: Trace, pairs: Pairs) -> Alignment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -118,18 +118,27 @@ class Comparison:
         return sum((Summary.of(pair) for pair in pairs), Summary())
 
 
-def compare_pairs(alignment: Alignment) -> Iterator[Pair]:
+_NOTHING: Mapping[Key, Metrics] = MappingProxyType({})
+
+
+def compare_pairs(alignment: Alignment, known: Mapping[Key, Metrics] = _NOTHING) -> Iterator[Pair]:
     """Measure matched records one pair at a time; what `compare` does, for callers that show progress."""
-    return (_pair(reference, candidate) for reference, candidate in alignment.matched)
+    return (_pair(reference, candidate, known) for reference, candidate in alignment.matched)
 
 
-def compare(reference: Trace, candidate: Trace, alignment: Alignment | None = None) -> Comparison:
+def compare(
+    reference: Trace,
+    candidate: Trace,
+    alignment: Alignment | None = None,
+    known: Mapping[Key, Metrics] = _NOTHING,
+) -> Comparison:
     """Compare two traces record by record.
 
     Records are matched by key unless an ``alignment`` of the two says otherwise; those without a partner are
     reported, and so are pairs whose shape or dtype does not allow a comparison. A float64 record (a truth) compares
     with float32: differences in float64, ULP distances in float32's spacing. At most one pair of tensors is held at
-    a time, and a block of memory-mapped ones.
+    a time, and a block of memory-mapped ones. ``known`` has the metrics of records of one key on both sides that
+    were measured before (see `LiveComparison`); they are not measured again.
     Raises ComparisonError if the traces have no record in common.
     """
     alignment = align(reference, candidate) if alignment is None else alignment
@@ -138,7 +147,7 @@ def compare(reference: Trace, candidate: Trace, alignment: Alignment | None = No
     return Comparison(
         reference.provenance,
         candidate.provenance,
-        tuple(compare_pairs(alignment)),
+        tuple(compare_pairs(alignment, known)),
         alignment.unmatched_reference,
         alignment.unmatched_candidate,
         reference.complete and candidate.complete,
@@ -163,11 +172,12 @@ def _results(trace: Trace) -> Trace:
     return Trace(trace.provenance, MappingProxyType(records), trace.checks, trace.complete)
 
 
-def _pair(reference: Record, candidate: Record) -> Pair:
+def _pair(reference: Record, candidate: Record, known: Mapping[Key, Metrics]) -> Pair:
     problem = incomparable((reference.dtype, reference.shape), (candidate.dtype, candidate.shape))
     if problem:
         return Pair(reference, candidate, problem=problem)
-    return Pair(reference, candidate, measure(reference.load(), candidate.load()))
+    metrics = known.get(reference.key) if reference.key == candidate.key else None
+    return Pair(reference, candidate, metrics or measure(reference.load(), candidate.load()))
 
 
 def _nothing_in_common(reference: Trace, candidate: Trace) -> str:

@@ -27,16 +27,17 @@ class ExactSum:
         """``value * 2**exponent``; the exponent may not be below -1100."""
         if not isfinite(value):
             return cls(special=value)
-        numerator, denominator = value.as_integer_ratio()
-        return cls(numerator << (_UNIT + exponent + 1 - denominator.bit_length()))
+        return cls(_scaled(value, exponent))
 
     @classmethod
     def total(cls, values: Iterable[float]) -> ExactSum:
         """The sum of many values."""
         scaled, special = 0, 0.0
         for value in values:
-            term = cls.of(float(value))
-            scaled, special = scaled + term.scaled, special + term.special
+            if isfinite(value):
+                scaled += _scaled(float(value), 0)
+            else:
+                special += float(value)
         return cls(scaled, special)
 
     def __add__(self, other: ExactSum) -> ExactSum:
@@ -49,6 +50,11 @@ class ExactSum:
     def mean(self, size: int) -> float:
         """The sum divided by ``size``, correctly rounded. Raises ZeroDivisionError if there is nothing."""
         return self.special if self.special != 0 else _quotient(self.scaled, size << _UNIT)
+
+
+def _scaled(value: float, exponent: int) -> int:
+    numerator, denominator = value.as_integer_ratio()
+    return numerator << (_UNIT + exponent + 1 - denominator.bit_length())
 
 
 ZERO = ExactSum()

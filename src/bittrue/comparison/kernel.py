@@ -29,7 +29,6 @@ __all__ = ["Kernel", "KernelStatus", "load"]
 Floats = NDArray[np.float32]
 T = TypeVar("T")
 
-_LANES = 4
 _SPAN = 2**31  # elements a table of 32-bit counts takes at most
 _PARALLEL = 2**22  # elements below which a second thread does not pay
 _MAX_THREADS = 4
@@ -37,12 +36,14 @@ _MAX_THREADS = 4
 _ADDRESSES = (
     "reference_address",
     "candidate_address",
+    "task_address",
     "state_address",
     "sums_address",
-    "table_address",
+    "counts_address",
+    "bins_address",
     "large_address",
 )
-_FUNCTIONS = (*_ADDRESSES, "state_size", "block_size", "chunk_size", "reset", "feed", "refine_reset", "refine")
+_FUNCTIONS = (*_ADDRESSES, "task_size", "state_size", "block_size", "chunk_size", "feed", "refine")
 _COUNTS = (
     "different_values",
     "different_bits",
@@ -54,9 +55,12 @@ _COUNTS = (
     "zero_signs_mismatched",
     "nan_payloads_different",
 )
+_TASK = np.dtype([("base", "<i8")] + [(name, "<u4") for name in ("size", "low", "shift", "first", "last", "padding")])
+"""The struct Task of kernels/compare.c."""
+
 _STATE = np.dtype(
     [(name, "<u8") for name in _COUNTS]
-    + [("large_ulp_sum", "<u8")]
+    + [("ulp_sum", "<u8")]
     + [(name, "<i8") for name in ("first_nan", "first_infinity", "first_zero_sign", "first_nan_payload")]
     + [("worst", "<i8"), ("worst_ulp", "<i8"), ("max_abs", "<f8"), ("max_rel", "<f8")]
     + [("scale", "<f4"), ("max_ulp", "<u4")]
@@ -83,21 +87,23 @@ class _Instance:
         self._memory: Any = exports["memory"]
         self._functions: dict[str, Any] = {name: exports[name] for name in _FUNCTIONS}
         self.block, self.chunk = int(self.call("block_size")), int(self.call("chunk_size"))
-        if self.call("state_size") != _STATE.itemsize:
+        if (self.call("task_size"), self.call("state_size")) != (_TASK.itemsize, _STATE.itemsize):
             raise RuntimeError("compare.wasm is of another version than this package: build the kernels again")
         self.reference = self._view("reference_address", np.dtype("<f4"), self.chunk)
         self.candidate = self._view("candidate_address", np.dtype("<f4"), self.chunk)
+        self._task = self._view("task_address", _TASK, 1)
         self.state = self._view("state_address", _STATE, 1)
         self.sums = self._view("sums_address", np.dtype("<f8"), 6 * (self.chunk // self.block)).reshape(-1, 6)
-        self.table = self._view("table_address", np.dtype("<u4"), TABLE * _LANES).reshape(-1, _LANES)
+        self.counts = self._view("counts_address", np.dtype("<u4"), TABLE)
+        self.bins = self._view("bins_address", np.dtype("<u8"), 1 + 32)
         self.large = self._view("large_address", np.dtype("<u4"), TABLE)
 
     def close(self) -> None:
         """Free the memory; every view on it ends with it."""
         self._store.close()
 
-    def call(self, name: str, *arguments: int) -> Any:
-        return self._functions[name](self._store, *arguments)
+    def call(self, name: str) -> Any:
+        return self._functions[name](self._store)
 
     def _view(self, address: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         """A window on the module's memory, which never grows and so never moves."""
@@ -105,10 +111,17 @@ class _Instance:
         view: NDArray[Any] = np.ctypeslib.as_array(buffer).view(dtype)
         return view
 
-    def load(self, reference: Floats, candidate: Floats, start: int, stop: int) -> None:
-        """Copy elements [start, stop) in."""
-        self.reference[: stop - start] = reference[start:stop]
-        self.candidate[: stop - start] = candidate[start:stop]
+    def passes(
+        self, name: str, pair: tuple[Floats, Floats], span: tuple[int, int], low: int = 0, shift: int = 0
+    ) -> Iterator[tuple[int, int]]:
+        """Let ``feed`` or ``refine`` take the elements of ``span``, a chunk at a time; after each, where it lies."""
+        for start in range(*span, self.chunk):
+            stop = min(span[1], start + self.chunk)
+            self.reference[: stop - start] = pair[0][start:stop]
+            self.candidate[: stop - start] = pair[1][start:stop]
+            self._task[0] = (start, stop - start, low, shift, start == span[0], stop == span[1], 0)
+            self.call(name)
+            yield start, stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +161,8 @@ class Kernel:
             with self._instance() as instance:
                 return _totals(instance, reference, candidate, start, stop)
 
-        return sum(self._parts(part, reference.size, threads), Totals())
+        parts = self._parts(part, reference.size, threads)
+        return parts[0] if len(parts) == 1 else sum(parts, Totals())
 
     def scan(
         self, reference: Floats, candidate: Floats, low: int, shift: int, threads: int | None = None
@@ -177,26 +191,22 @@ def _threads(size: int) -> int:
 
 
 def _totals(instance: _Instance, reference: Floats, candidate: Floats, start: int, stop: int) -> Totals:
-    instance.call("reset")
-    rows = []
-    for low in range(start, stop, instance.chunk):
-        high = min(stop, low + instance.chunk)
-        instance.load(reference, candidate, low, high)
-        instance.call("feed", high - low, low)
-        rows.append(instance.sums[: -(-(high - low) // instance.block)].copy())
-    state = instance.state[0]
+    passes = instance.passes("feed", (reference, candidate), (start, stop))
+    rows = [instance.sums[: -(-(high - low) // instance.block)].copy() for low, high in passes]
+    state = dict(zip(_STATE.names or (), instance.state[0].item(), strict=True))
+    sums = rows[0] if len(rows) == 1 else np.concatenate(rows)
     return Totals(
-        Counts(size=stop - start, **{name: int(state[name]) for name in _COUNTS}),
-        Sums(*(ExactSum.total(column) for column in np.concatenate(rows).T.tolist())),
-        float(state["max_rel"]),
-        float(state["scale"]),
-        float(state["max_abs"]),
+        Counts(size=stop - start, **{name: state[name] for name in _COUNTS}),
+        Sums(*(ExactSum.total(column) for column in sums.T.tolist())),
+        state["max_rel"],
+        state["scale"],
+        state["max_abs"],
         _worst(state),
-        _ulp_totals(state, instance.table, instance.large),
+        _ulp_totals(state, instance),
     )
 
 
-def _worst(state: Any) -> Peak:
+def _worst(state: dict[str, Any]) -> Peak:
     firsts = {
         Severity.NAN: "first_nan",
         Severity.INFINITY: "first_infinity",
@@ -206,37 +216,25 @@ def _worst(state: Any) -> Peak:
     }
     for severity, name in firsts.items():
         if state[name] >= 0:
-            magnitude = float(state["max_abs"]) if severity is Severity.VALUE else 0.0
-            return Peak(severity, magnitude, int(state[name]))
+            magnitude = state["max_abs"] if severity is Severity.VALUE else 0.0
+            return Peak(severity, magnitude, state[name])
     return Peak()
 
 
-def _ulp_totals(state: Any, table: NDArray[np.uint32], large: NDArray[np.uint32]) -> UlpTotals:
-    largest = int(state["max_ulp"])
-    small = table[: min(largest + 1, TABLE)].sum(axis=1, dtype=np.uint64)
-    total = int((small * np.arange(small.size, dtype=np.uint64)).sum()) + int(state["large_ulp_sum"])
-    beyond = large[: largest // TABLE + 1].astype(np.uint64)
+def _ulp_totals(state: dict[str, Any], instance: _Instance) -> UlpTotals:
+    largest, total = state["max_ulp"], state["ulp_sum"]
     whole = ExactSum.of(float(total >> 32), 32) + ExactSum.of(float(total & 0xFFFFFFFF))
-    bins = (int(small[0]), *_by_powers(small), *_by_powers(beyond))
-    return UlpTotals(bins, whole, largest, int(state["worst_ulp"]), small, beyond)
-
-
-def _by_powers(counts: NDArray[np.uint64]) -> list[int]:
-    """Counts of 1, 2-3, 4-7, … together."""
-    edges = [1 << power for power in range(counts.size.bit_length()) if 1 << power < counts.size]
-    return [int(counts[edge : 2 * edge].sum()) for edge in edges]
+    bins = tuple(instance.bins[: 1 + largest.bit_length()].tolist())
+    small, beyond = instance.counts[: min(largest + 1, TABLE)].copy(), instance.large[: largest // TABLE + 1].copy()
+    return UlpTotals(bins, whole, largest, state["worst_ulp"], small, beyond)
 
 
 def _scan(
     instance: _Instance, reference: Floats, candidate: Floats, span: tuple[int, int], low: int, shift: int
 ) -> NDArray[np.uint64]:
-    instance.call("refine_reset")
-    for start in range(*span, instance.chunk):
-        stop = min(span[1], start + instance.chunk)
-        instance.load(reference, candidate, start, stop)
-        instance.call("refine", stop - start, low, shift)
-    counts: NDArray[np.uint64] = instance.table.sum(axis=1, dtype=np.uint64)
-    return counts
+    for _ in instance.passes("refine", (reference, candidate), span, low, shift):
+        pass
+    return instance.counts.astype(np.uint64)
 
 
 @cache

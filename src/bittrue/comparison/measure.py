@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def _numpy_totals(r: Array, c: Array) -> Totals:
 
 def _with_document_sum(totals: Totals, r: Array, c: Array) -> Totals:
     """A tensor of one block gets the document's own sum, which NumPy takes in an order of its own."""
-    if r.size > BLOCK or totals.counts.finite != r.size:
+    if r.size > BLOCK or totals.counts.finite != r.size or not totals.counts.different_values:
         return totals
     absolute = ExactSum.of(float(np.sum(np.abs(r - c.astype(np.float64)))))
     sums = totals.sums
@@ -113,7 +114,7 @@ def _metrics(totals: Totals, median: int | float | None, reference: Array, candi
     worst_ulp = totals.ulp.worst if totals.ulp else -1
     return Metrics(
         reference.shape,
-        totals,
+        replace(totals, ulp=totals.ulp.without_tables() if totals.ulp else None),
         median,
         unit.name if unit else None,
         _element(reference, candidate, totals.worst.index),
@@ -125,10 +126,19 @@ def _metrics(totals: Totals, median: int | float | None, reference: Array, candi
 def _element(reference: Array, candidate: Array, index: int) -> Element | None:
     if index < 0:
         return None
-    position = np.unravel_index(index, reference.shape)
-    r, c = (_native(np.asarray(array[position]).reshape(1)) for array in (reference, candidate))
-    distance = None
-    if r.dtype.kind == "f" and np.isfinite(r[0]) and np.isfinite(c[0]):
-        key = ulp_distances(r, c)
-        distance = key[0].item() if key is not None else None
-    return Element.of(reference, candidate, index, distance)
+    found = Element.of(reference, candidate, index)
+    if not (reference.dtype.kind == "f" and isfinite(found.reference) and isfinite(found.candidate)):
+        return found
+    if reference.dtype.newbyteorder("=") == candidate.dtype.newbyteorder("="):
+        width = 8 * reference.dtype.itemsize
+        places = (_ordinal(int(bits, 16), width) for bits in (found.reference_bits, found.candidate_bits))
+        return replace(found, ulp=abs(next(places) - next(places)))
+    r, c = (_native(np.asarray(array[found.index]).reshape(1)) for array in (reference, candidate))
+    distances = ulp_distances(r, c)
+    return replace(found, ulp=None if distances is None else distances[0].item())
+
+
+def _ordinal(bits: int, width: int) -> int:
+    """The ordinal (see `bittrue.floats`) of one bit pattern of ``width`` bits."""
+    magnitude = bits & ((1 << (width - 1)) - 1)
+    return -magnitude if bits >> (width - 1) else magnitude

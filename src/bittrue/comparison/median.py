@@ -17,6 +17,7 @@ Scan = Callable[[int, int], NDArray[np.uint64]]
 """``scan(low, shift)`` goes through the elements once more and counts, for each b in [0, 65536), the elements
 whose key k (of unsigned 64 bits) satisfies (k - low) >> shift == b and k >= low."""
 
+_FEW = 1024  # distances among which the median mostly is
 _DIGIT = 16  # bits of a key that one scan tells apart
 
 
@@ -25,8 +26,11 @@ def integer_median(ulp: UlpTotals, scan: Scan) -> int | float:
 
     Scans only if it lies outside the table of small distances. The key is the distance itself.
     """
-    cached = cache(scan)
-    first, second = (_integer(ulp, rank, cached) for rank in _middle(sum(ulp.bins)))
+    cached, ranks = cache(scan), _middle(sum(ulp.bins))
+    cumulative = np.cumsum(ulp.small[:_FEW], dtype=np.uint64)
+    if ulp.small.size > _FEW and cumulative[-1] <= ranks[1]:
+        cumulative = np.cumsum(ulp.small, dtype=np.uint64)
+    first, second = (_integer(ulp, cumulative, rank, cached) for rank in ranks)
     return (first + second) // 2 if (first + second) % 2 == 0 else (first + second) / 2
 
 
@@ -44,15 +48,14 @@ def _middle(size: int) -> tuple[int, int]:
     return (size - 1) // 2, size // 2
 
 
-def _integer(ulp: UlpTotals, rank: int, scan: Scan) -> int:
-    cumulative = np.cumsum(ulp.small)
+def _integer(ulp: UlpTotals, cumulative: NDArray[np.uint64], rank: int, scan: Scan) -> int:
     small = int(cumulative[-1]) if cumulative.size else 0
     if rank < small:
-        return int(np.searchsorted(cumulative, rank, side="right"))
+        return _above(cumulative, rank)
     rank -= small
     if ulp.large.size:
-        cumulative = np.cumsum(ulp.large)
-        digit = int(np.searchsorted(cumulative, rank, side="right"))
+        cumulative = np.cumsum(ulp.large, dtype=np.uint64)
+        digit = _above(cumulative, rank)
         return _descend(digit * TABLE, 0, rank - int(cumulative[digit - 1]), scan)
     power = TABLE.bit_length() - 1
     while rank >= ulp.bins[power + 1]:
@@ -61,11 +64,16 @@ def _integer(ulp: UlpTotals, rank: int, scan: Scan) -> int:
     return _descend(1 << power, max(0, power - _DIGIT), rank, scan)
 
 
+def _above(cumulative: NDArray[np.uint64], rank: int) -> int:
+    """The first place whose cumulative count is above ``rank``."""
+    return int(np.searchsorted(cumulative, np.uint64(rank), side="right"))  # an int would have all of it converted
+
+
 def _descend(low: int, shift: int, rank: int, scan: Scan) -> int:
     """The key of the element that is ``rank``-th among those from ``low`` on, all digits below ``shift`` unknown."""
     while True:
         cumulative = np.cumsum(scan(low, shift))
-        digit = int(np.searchsorted(cumulative, rank, side="right"))
+        digit = _above(cumulative, rank)
         rank -= int(cumulative[digit - 1]) if digit else 0
         low += digit << shift
         if shift == 0:

@@ -41,7 +41,7 @@ class Element:
     ulp: int | float | None = None
 
     @classmethod
-    def of(cls, reference: Array, candidate: Array, flat_index: int, ulp: int | float | None) -> Element:
+    def of(cls, reference: Array, candidate: Array, flat_index: int, ulp: int | float | None = None) -> Element:
         """The element at ``flat_index`` of two tensors of one shape."""
         index = tuple(int(axis) for axis in np.unravel_index(flat_index, reference.shape))
         r, c = reference[index], candidate[index]

@@ -21,6 +21,10 @@ TABLE = 65536
 """Integer ULP distances below this are counted one by one."""
 
 
+Tally = NDArray[np.uint32] | NDArray[np.uint64]
+"""Numbers of elements, by an index."""
+
+
 @dataclass(frozen=True)
 class Counts:
     """Numbers of elements.
@@ -116,8 +120,8 @@ class UlpTotals:
     total: ExactSum = ZERO
     largest: int | float = 0
     worst: int = -1
-    small: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-    large: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    small: Tally = field(default_factory=lambda: np.zeros(0, np.uint64))
+    large: Tally = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     def __add__(self, other: UlpTotals) -> UlpTotals:
         if self.largest == other.largest:
@@ -133,10 +137,14 @@ class UlpTotals:
             _added(self.large, other.large),
         )
 
+    def without_tables(self) -> UlpTotals:
+        """The same without ``small`` and ``large``, which nothing but the median needs."""
+        return UlpTotals(self.bins, self.total, self.largest, self.worst)
 
-def _added(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint64]:
+
+def _added(a: Tally, b: Tally) -> Tally:
     longer, shorter = (a, b) if a.size >= b.size else (b, a)
-    total = longer.copy()
+    total = longer.astype(np.uint64)
     total[: shorter.size] += shorter
     return total
 

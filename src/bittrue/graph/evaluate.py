@@ -15,7 +15,7 @@ from .expansion import Constant, Expansion, InputRef, NodeRef, OpNode, Ref, Weig
 from .layers import expand
 from .model import LayerNode
 
-__all__ = ["layer_bound", "layer_specs", "layer_truth"]
+__all__ = ["evaluate_layer", "layer_bound", "layer_specs", "layer_truth", "rounded_constant"]
 
 _Result = TypeVar("_Result")
 
@@ -26,15 +26,11 @@ def layer_truth(layer: LayerNode, inputs: Sequence[Array], call: int = 0) -> tup
     Weights are taken as their exact bits; floats come back as float64. Raises Unsupported for a layer that has
     no expansion, ModelError for inputs that do not fit.
     """
-    expansion = _expansion(layer, inputs, call)
-
-    def leaf(ref: Ref) -> Array:
-        return _leaf(layer, inputs, ref)
 
     def step(node: OpNode, operands: Sequence[Array]) -> Array:
-        return _named(layer, lambda: node.op.evaluate(*operands)[0])
+        return node.op.evaluate(*operands)[0]
 
-    return _run(expansion, leaf, step)
+    return evaluate_layer(layer, inputs, call, lambda ref, value: value, step)
 
 
 def layer_bound(
@@ -50,24 +46,51 @@ def layer_bound(
     computed by the ops of its expansion. ``errors`` bound how far the inputs of the computation may lie from
     ``inputs`` (None: they are the same bits). Numbers from the configuration may have been rounded once.
     """
-    expansion = _expansion(layer, inputs, call)
     given = errors if errors is not None else [0.0] * len(inputs)
 
-    def leaf(ref: Ref) -> tuple[Array, Array]:
-        value = _leaf(layer, inputs, ref)
+    def leaf(ref: Ref, value: Array) -> tuple[Array, Array]:
         error: Array | float = 0.0
         if isinstance(ref, InputRef):
             error = given[ref.index]
-        elif isinstance(ref, Constant) and value.dtype.kind == "f":
-            error = np.where(_is_exact(value, axioms), 0.0, np.abs(value) * axioms.unit_roundoff)
+        elif isinstance(ref, Constant):
+            error = rounded_constant(value, axioms)
         return value, np.asarray(error, np.float64)
 
     def step(node: OpNode, operands: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
         values, moved = [value for value, _ in operands], tuple(error for _, error in operands)
-        exact = _named(layer, lambda: node.op.evaluate(*values)[0])
-        return exact, node.op.error_bound(axioms, *values, errors=moved)
+        exact = node.op.evaluate(*values)[0]
+        return exact, node.op.error_bound(axioms, *values, errors=moved, exact=exact)
 
-    return _run(expansion, leaf, step)
+    return evaluate_layer(layer, inputs, call, leaf, step)
+
+
+def evaluate_layer(
+    layer: LayerNode,
+    inputs: Sequence[Array],
+    call: int,
+    leaf: Callable[[Ref, Array], _Result],
+    step: Callable[[OpNode, Sequence[_Result]], _Result],
+) -> tuple[_Result, ...]:
+    """The outputs of a call, where ``leaf`` says what is known of an input, weight or constant, and ``step`` of an op.
+
+    Raises as `layer_truth`.
+    """
+    expansion = _expansion(layer, inputs, call)
+
+    def named(node: OpNode, operands: Sequence[_Result]) -> _Result:
+        try:
+            return step(node, operands)
+        except ModelError as error:
+            raise ModelError(f"layer {layer.name!r} ({layer.class_name}): {error}") from error
+
+    return _run(expansion, lambda ref: leaf(ref, _leaf(layer, inputs, ref)), named)
+
+
+def rounded_constant(value: Array, axioms: Axioms) -> Array:
+    """How far a number from the configuration may be off where an arithmetic has rounded it once; elementwise."""
+    if value.dtype.kind != "f":
+        return np.zeros(value.shape)
+    return np.where(_is_exact(value, axioms), 0.0, np.abs(value) * axioms.unit_roundoff)
 
 
 def layer_specs(layer: LayerNode, specs: Sequence[TensorSpec], call: int = 0) -> tuple[TensorSpec, ...]:
@@ -120,10 +143,3 @@ def _run(
             if last.get(index) == at:
                 del results[index]
     return tuple(value(ref) for ref in expansion.outputs)
-
-
-def _named(layer: LayerNode, compute: Callable[[], Array]) -> Array:
-    try:
-        return compute()
-    except ModelError as error:
-        raise ModelError(f"layer {layer.name!r} ({layer.class_name}): {error}") from error

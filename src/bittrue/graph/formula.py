@@ -250,6 +250,11 @@ class Formula:
         return cls(layer, call, Program(specs, layer.weights), [InputRef(index) for index in range(len(specs))])
 
     @property
+    def tensors(self) -> tuple[Value, ...]:
+        """All tensors of the call, positional ones first."""
+        return self._tensors
+
+    @property
     def inputs(self) -> tuple[Value, ...]:
         """The tensors among the positional arguments; all there are if the call is not known."""
         count = len(self.call.inputs)
@@ -314,6 +319,12 @@ class Formula:
             )
         return Value(self, WeightRef(self._first_weight + found[occurrence], name))
 
+    def weight_at(self, index: int) -> Value:
+        """The layer's ``index``-th weight, for those that Keras numbers instead of naming. Raises ModelError."""
+        if not 0 <= index < len(self.layer.weights):
+            raise ModelError(f"layer {self.layer.name!r} has {len(self.layer.weights)} weights and needs {index + 1}")
+        return Value(self, WeightRef(self._first_weight + index, self.layer.weights[index].name))
+
     def constant(self, value: Any) -> Value:
         """A number, or an array of numbers, from the configuration."""
         return Value(self, Constant(np.asarray(value)))
@@ -350,8 +361,9 @@ class Formula:
         """Raises Unsupported for options or arguments that nobody read. A mask is read by those who compute with it."""
         self.options.finish()
         for name, value in self.call.kwargs.items():
-            unused_mask = name == "mask" and not uses_mask(self.layer)
-            if value is not None and value is not False and name not in self._keywords and not unused_mask:
+            # A model that predicts tells every layer that it is not training, whatever the call says.
+            unused = name == "training" or (name == "mask" and not uses_mask(self.layer))
+            if value is not None and value is not False and name not in self._keywords and not unused:
                 raise self.refused(f"it is called with {name}={value!r}")
         extra = [item for item in _flattened(self.call.args) if item is not None and not isinstance(item, TensorRef)]
         if extra and not self._constants_read:

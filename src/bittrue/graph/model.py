@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Call", "Graph", "InputSpec", "LayerCall", "LayerNode", "TensorRef", "Weight"]
+__all__ = ["Body", "Call", "Graph", "InputSpec", "LayerCall", "LayerNode", "TensorRef", "Weight"]
 
 
 @dataclass(frozen=True, order=True)
@@ -62,13 +62,28 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Body:
+    """What one call of a layer does, as a graph: for a class that has no expansion, but whose code is at hand.
+
+    The first inputs of ``graph`` are the tensors of the call, positional ones first; the others are weights of the
+    layer, whose indices are ``variables``. ``weights`` gives, by the path in ``graph`` (joined by "/"), the index of
+    the first weight of a layer inside among those of the layer as a whole.
+    """
+
+    graph: Graph
+    variables: tuple[int, ...]
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class LayerNode:
     """One layer, in Keras 3's own terms.
 
     ``class_name`` is what Keras registers (``Dense``); ``module`` says where from (``keras.layers``;
     ``keras.src.ops.…`` for an operation that is no layer). ``config`` is Keras's ``get_config``, plain
     JSON values. ``weights`` are in Keras's ``get_weights`` order; a nested model's weights live in
-    its ``subgraph``'s layers.
+    its ``subgraph``'s layers. ``bodies`` are, for a class that Keras does not have, what its calls do, one for each; if
+    that could not be found out, ``obstacle`` says why.
     """
 
     name: str
@@ -78,6 +93,8 @@ class LayerNode:
     weights: tuple[Weight, ...]
     calls: tuple[Call, ...]
     subgraph: Graph | None = None
+    bodies: tuple[Body, ...] = field(default=(), repr=False, compare=False)
+    obstacle: str = field(default="", compare=False)
 
     def weight(self, name: str) -> NDArray[Any]:
         """The bits of the weight called ``name``. Raises KeyError."""

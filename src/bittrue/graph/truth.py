@@ -19,7 +19,7 @@ from .masks import passes_mask, uses_mask
 from .model import Call, Graph, LayerCall
 from .traversal import traverse
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "passes_unseen", "unseen_mask"]
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, Array], *, save: Path | None = None) -> Trace:
@@ -66,7 +66,7 @@ class _Evaluation:
         self._recorded = recorded
 
     def visit(self, call: LayerCall, operands: Sequence[_Tensor]) -> Sequence[_Tensor]:
-        masked = _passed(call, operands)
+        masked = passes_unseen(call, _masked(operands))
         arrays = [tensor.array for tensor in operands if tensor.array is not None]
         reason = self._obstacle(call, operands)
         if reason is None:
@@ -82,9 +82,7 @@ class _Evaluation:
         for tensor in operands:
             if tensor.array is None:
                 return f"it depends on {tensor.without!r}, which has none"
-        if uses_mask(call.layer) and _masked(call, operands) and not _given_masks(call):
-            return "Keras computes it with the mask of the model that it is in, which is not evaluated here"
-        return None
+        return unseen_mask(call, _masked(operands))
 
     def entered(self, call: LayerCall, operands: Sequence[_Tensor], masks: Sequence[_Tensor]) -> Sequence[_Tensor]:
         masked = bool(masks) or any(tensor.masked for tensor in operands)
@@ -92,7 +90,7 @@ class _Evaluation:
 
     def missing(self, call: LayerCall, operands: Sequence[_Tensor]) -> _Tensor:
         origin = next((tensor.without for tensor in operands if tensor.array is None), call.name)
-        return _Tensor(None, _passed(call, operands), origin)
+        return _Tensor(None, passes_unseen(call, _masked(operands)), origin)
 
     def made(self, call: LayerCall, results: Sequence[_Tensor]) -> None:
         for index, tensor in enumerate(results):
@@ -101,13 +99,21 @@ class _Evaluation:
                 self._writer.add(Record.of(key, np.ascontiguousarray(tensor.array)))
 
 
-def _masked(call: LayerCall, operands: Sequence[_Tensor]) -> bool:
-    """Whether a mask that is not named reaches the call."""
+def unseen_mask(call: LayerCall, masked: bool) -> str | None:
+    """Why a call cannot be evaluated whose tensors are ``masked`` by what the graph does not name; None if it can."""
+    if masked and uses_mask(call.layer) and not _given_masks(call):
+        return "Keras computes it with the mask of the model that it is in, which is not evaluated here"
+    return None
+
+
+def passes_unseen(call: LayerCall, masked: bool) -> bool:
+    """Whether such a mask goes on to what reads the call's output."""
+    return masked and passes_mask(call.layer)
+
+
+def _masked(operands: Sequence[_Tensor]) -> bool:
+    """Whether a mask that is not named reaches a call."""
     return any(tensor.masked for tensor in operands)
-
-
-def _passed(call: LayerCall, operands: Sequence[_Tensor]) -> bool:
-    return passes_mask(call.layer) and _masked(call, operands)
 
 
 def _given_masks(call: LayerCall) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bittrue.errors import ModelError
 
-__all__ = ["deep_recursion", "import_keras", "quiet"]
+__all__ = ["deep_recursion", "import_keras", "import_tensorflow", "quiet"]
 
 _DEPTH = 50_000
 """Python calls that may be nested: Keras walks a graph with about ten of them for each layer of its depth."""
@@ -35,6 +35,22 @@ def import_keras() -> Any:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise ModelError(f"Keras with its backend {backend} cannot be imported: {error}") from error
     return keras
+
+
+def import_tensorflow() -> Any:
+    """The ``tensorflow`` module, for SavedModels and what else is a graph of TensorFlow's; as quiet as `import_keras`.
+
+    Raises ModelError where it cannot be imported.
+    """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _without_native_log():
+            import tensorflow
+    except ImportError as error:
+        raise ModelError(f"TensorFlow, which reads this model, cannot be imported: {error}") from error
+    return tensorflow
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from .trust import refuse_foreign_code
 __all__ = ["load_archive"]
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_METADATA = "metadata.json"
+_LARGEST_METADATA = 2**16
 _LARGEST_CONFIG = 256 * 2**20
 _LARGEST_RATIO = 200  # of sizes after and before decompression; Keras itself stores without compression
 _SMALL = 64 * 2**20  # an archive that unpacks to less is harmless at any ratio
@@ -26,6 +29,7 @@ def load_archive(path: Path, *, trust: bool) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             config = _read_config(archive, path)
+            _refuse_keras_2(archive, path)
             _check_members(archive, path)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path} is a damaged .keras archive ({error}); save it again", path=str(path)) from error
@@ -46,6 +50,21 @@ def _read_config(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
             f"{path}: its {_CONFIG} is larger than {_LARGEST_CONFIG >> 20} MiB, which no model needs", path=str(path)
         )
     return parse_config(archive.read(_CONFIG), _CONFIG, path)
+
+
+def _refuse_keras_2(archive: zipfile.ZipFile, path: Path) -> None:
+    """Keras 2.12 to 2.15 wrote archives of the same ending, which Keras 3 cannot read."""
+    if _METADATA not in archive.namelist() or archive.getinfo(_METADATA).file_size > _LARGEST_METADATA:
+        return
+    try:
+        version = str(json.loads(archive.read(_METADATA)).get("keras_version", ""))
+    except (ValueError, AttributeError, RecursionError):
+        return
+    if version.startswith("2."):
+        remedy = "save it there with model.save('name.h5'), which can be read"
+        raise ModelError(
+            f"{path} is an archive of Keras {version}, which Keras 3 cannot read; {remedy}", path=str(path)
+        )
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

@@ -7,12 +7,14 @@ convolution, the bare list of an old Sequential), connects nested models to the 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bittrue.errors import Unsupported, UntrustedCode
 
+from .custom import known_custom
 from .framework import import_keras
 
 __all__ = ["modernise", "refuse_unknown_classes"]
@@ -30,6 +32,8 @@ _INERT = {
 }
 """Keys that Keras 3 does not know, with the value at which Keras 2 did nothing about them."""
 
+_BUILT = ("query_shape", "key_shape", "value_shape")  # what a layer was built for, which its first call says again
+_WRAPPED = ("layer", "backward_layer", "cell", "cells")
 _GROUPED = ("Conv1D", "Conv2D", "Conv3D")
 _OPERATIONS = (
     "TFOpLambda",
@@ -53,6 +57,8 @@ def modernise(config: Config, path: Path) -> Config:
     else:
         inside = {**inside, "layers": layers}
         _renumber(inside)
+        for layer in layers:
+            layer["inbound_nodes"] = [_node(node) for node in layer.get("inbound_nodes", [])]
     outer = {key: value for key, value in config.items() if key in ("name", "inbound_nodes")}
     return {**outer, "class_name": kind, "config": inside}
 
@@ -65,11 +71,10 @@ def refuse_unknown_classes(config: Config, path: Path) -> None:
         if kind in _OPERATIONS:
             because = "an operation of TensorFlow that only Keras 2 can read back; save it with Keras 3 from its source"
             raise Unsupported(f"{path}: layer {name!r} ({kind}) is {because}", layer=name, path=str(path))
-        if not hasattr(layers, kind):
+        if not hasattr(layers, kind) and kind not in known_custom():
             because = "no layer of Keras 3's own, and the file does not hold its code"
-            raise UntrustedCode(
-                f"{path}: layer {name!r} ({kind}) is {because}; replace it and save again", path=str(path)
-            )
+            remedy = f"give its source with --custom module:{kind}, or replace it and save again"
+            raise UntrustedCode(f"{path}: layer {name!r} ({kind}) is {because}; {remedy}", path=str(path))
 
 
 def _layers(config: Config) -> Iterator[Config]:
@@ -87,14 +92,25 @@ def _layer(layer: Config, path: Path) -> Config:
     kind = layer["class_name"]
     config = {key: value for key, value in layer["config"].items() if not _is_inert(kind, key, value)}
     _refuse_hard_sigmoid(config, path)
-    if "layer" in config and isinstance(config["layer"], dict) and "class_name" in config["layer"]:
-        config["layer"] = _layer(config["layer"], path)
+    config.update({key: _inside(config[key], path) for key in _WRAPPED if key in config})
     if isinstance(config.get("dtype"), dict):
         config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
     if kind in _REPAIRS:
         _REPAIRS[kind](config)
     outer = {key: value for key, value in layer.items() if key in ("name", "inbound_nodes")}
     return {**outer, "class_name": kind, "config": config}
+
+
+def _inside(value: Any, path: Path) -> Any:
+    """A layer inside another one, or a list of them: Keras 3 looks for its class in the module that it names."""
+    if isinstance(value, list):
+        return [_inside(item, path) for item in value]
+    if not isinstance(value, dict) or "class_name" not in value:
+        return value
+    layer = _layer(value, path)
+    if layer["class_name"] in _MODELS.values():
+        return layer
+    return {"module": "keras.layers", "registered_name": None, **layer}
 
 
 def _with_input(before: list[Config], layers: list[Config]) -> list[Config]:
@@ -114,7 +130,20 @@ def _with_input(before: list[Config], layers: list[Config]) -> list[Config]:
 def _is_inert(kind: str, key: str, value: Any) -> bool:
     if key == "batch_input_shape":
         return kind != "InputLayer"
+    if key in _BUILT or key.endswith(("_initializer", "_regularizer", "_constraint")):
+        return key not in _options_of(kind)
     return key in _INERT and value == _INERT[key] and not (key == "groups" and kind in _GROUPED)
+
+
+def _options_of(kind: str) -> frozenset[str]:
+    """The options that Keras 3's class takes; Keras 2 wrote some of a base class that have no effect."""
+    bases = getattr(import_keras().layers, kind, object).__mro__
+    return frozenset(
+        name
+        for base in bases
+        if "__init__" in vars(base)
+        for name in inspect.signature(vars(base)["__init__"]).parameters
+    )
 
 
 def _refuse_hard_sigmoid(config: Config, path: Path) -> None:
@@ -160,6 +189,27 @@ def _renumber(model: Config) -> None:
             ref[1] -= shift if ref[0] == name else 0
         for ref in outputs:
             ref[1] += (kind == "Functional") - shift if ref[0] == name else 0
+
+
+def _node(node: Any) -> Any:
+    """A call that is given tensors by keyword, as Keras 3 writes it: there alone does it read those as tensors."""
+    if not isinstance(node, list) or len(node) != 1 or len(node[0]) < 4 or not isinstance(node[0][3], dict):
+        return node
+    keywords = node[0][3]
+    if not any(_is_reference(value) for value in keywords.values()):
+        return node
+    kwargs = {key: _tensor(value) if _is_reference(value) else value for key, value in keywords.items()}
+    return {"args": [_tensor(node[0])], "kwargs": kwargs}
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and [type(item) for item in value] == [str, int, int]
+
+
+def _tensor(ref: list[Any]) -> Config:
+    """Shape and dtype are those of what the reference leads to, whatever is said here."""
+    described = {"shape": [], "dtype": "float32", "keras_history": ref[:3]}
+    return {"class_name": "__keras_tensor__", "config": described}
 
 
 def _references(value: Any) -> Iterator[list[Any]]:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bittrue.errors import ModelError
+from bittrue.errors import ModelError, UsageError
 from bittrue.graph.model import Graph
 
+from .custom import custom_objects
 from .framework import deep_recursion
 
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs.artifact import Artifact
+    from bittrue.graph.nodegraph import NodeGraph
 
 __all__ = ["Format", "OpenedModel", "open_model"]
 
-Format = Literal["keras", "keras-h5", "live", "tfjs-layers"]
+Format = Literal["keras", "keras-h5", "live", "tfjs-layers", "tfjs-graph", "saved-model"]
 """``keras``: a Keras 3 archive. ``keras-h5``: a whole-model HDF5 file of Keras 2 or 3. ``live``: a Python object.
-``tfjs-layers``: a TensorFlow.js layers-model, given by its folder or its ``model.json``."""
+``tfjs-layers`` and ``tfjs-graph``: a TensorFlow.js layers-model or graph-model, given by its folder or its
+``model.json``. ``saved-model``: a folder that TensorFlow wrote, with ``#NAME`` for another signature."""
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_ENDINGS = ".keras, .h5 or .hdf5"
+_ENDINGS = ".keras, .h5, .hdf5 or a SavedModel's folder"
 _TFJS = "model.json"
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a drive has one letter; Path makes one slash of two
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class OpenedModel:
     """A model as a graph, and where it came from.
 
     ``path`` is None for a live model. ``artifact`` is what TensorFlow.js loads, for a model that came as such.
+    ``nodes`` is the TensorFlow graph that ``graph`` was made of, for a model that is not made of Keras's layers.
     """
 
     graph: Graph
@@ -39,25 +46,48 @@ class OpenedModel:
     format: Format
     _live: Any = field(repr=False, compare=False)
     artifact: Artifact | None = None
+    nodes: NodeGraph | None = field(default=None, repr=False, compare=False)
 
     def keras(self) -> Any:
-        """The live Keras model that ``graph`` describes; the same object every time."""
+        """The live Keras model that ``graph`` describes; the same object every time.
+
+        Raises UsageError for a model that is none: TensorFlow runs it by its nodes.
+        """
+        if self._live is None:
+            where = self.path if self.path is not None else f"model {self.graph.name!r}"
+            raise UsageError(f"{where} is a graph of TensorFlow's and no Keras model: run it on tensorflow:cpu")
         return self._live
 
 
 @deep_recursion()
-def open_model(source: Any, *, trust: bool = False) -> OpenedModel:
-    """Open a ``.keras`` or whole-model ``.h5`` file or a TensorFlow.js layers-model, or take a live Keras model.
+def open_model(source: Any, *, trust: bool = False, custom: Sequence[Any] = ()) -> OpenedModel:
+    """Open a ``.keras`` or whole-model ``.h5`` file, a SavedModel or a TensorFlow.js model, or take a live Keras model.
 
     Nothing a file brings along is executed: a file with a Lambda layer, a custom class or a pickled object is
-    refused by name before Keras sees it, unless ``trust``. Raises ModelError where the file is missing, damaged
+    refused by name before Keras sees it, unless ``trust``, or unless ``custom`` has it: classes and functions of the
+    user's own, or where they are (``module:Class``). Raises ModelError where the file is missing, damaged
     or no model (ArtifactError where it is one of TensorFlow.js), UntrustedCode where it would run code, Unsupported
-    where the model is not made of layers, or of layers that Keras does not have.
+    where the model is made of layers that Keras does not have. A SavedModel, a graph-model and a subclassed model have
+    no layers of Keras: theirs are the nodes of their graph.
     """
+    with custom_objects(custom):
+        return _open(source, trust)
+
+
+def _open(source: Any, trust: bool) -> OpenedModel:
     if not isinstance(source, str | os.PathLike):
         return _opened(_checked(source), None, "live")
+    if _ADDRESS.match(str(source)):
+        raise ModelError(f"{source} is an address; download the model first, and give the file or folder")
     path = Path(source)
     match _format_of(path):
+        case "saved-model":
+            return _opened_saved_model(path, trust)
+        case "tfjs-graph":
+            from .tfjs_graph import load_graph_model
+
+            graph, nodes, artifact = load_graph_model(path)
+            return OpenedModel(graph, path, "tfjs-graph", None, artifact, nodes)
         case "keras":
             from .keras_archive import load_archive
 
@@ -77,8 +107,23 @@ def open_model(source: Any, *, trust: bool = False) -> OpenedModel:
 
 def _opened(model: Any, path: Path | None, kind: Format) -> OpenedModel:
     from .reading import graph_of
+    from .subclassed import is_subclassed, traced
 
+    if is_subclassed(model):
+        from .graphdef import graph_of_nodes
+
+        nodes = traced(model)
+        return OpenedModel(graph_of_nodes(nodes), path, kind, None, nodes=nodes)
     return OpenedModel(graph_of(model, path=path), path, kind, model)
+
+
+def _opened_saved_model(path: Path, trust: bool) -> OpenedModel:
+    from .graphdef import graph_of_nodes
+    from .saved_model import load_saved_model, split_signature
+
+    folder, signature = split_signature(path)
+    nodes = load_saved_model(folder, signature, trust=trust)
+    return OpenedModel(graph_of_nodes(nodes), path, "saved-model", None, nodes=nodes)
 
 
 def _checked(source: Any) -> Any:
@@ -92,12 +137,17 @@ def _checked(source: Any) -> Any:
 
 def _format_of(path: Path) -> Format:
     """Told by content, not by name; a name that promises something else than the content is an error of its own."""
-    if path.is_dir():
+    from .saved_model import SAVED_MODEL, is_saved_model, split_signature
+
+    folder, _ = split_signature(path)
+    if folder.is_dir():
         if (path / _TFJS).exists():
-            return "tfjs-layers"
+            return _tfjs_format(path)
+        if is_saved_model(folder):
+            return "saved-model"
         raise ModelError(
-            f"{path} is a folder without a {_TFJS}; give the model's file ({_ENDINGS}) or the folder of a "
-            "TensorFlow.js model",
+            f"{path} is a folder without a {_TFJS} or a {SAVED_MODEL}; give the model's file ({_ENDINGS}) or the "
+            "folder of a TensorFlow.js model",
             path=str(path),
         )
     if path.exists() and not path.is_file():  # a pipe would be waited for
@@ -114,13 +164,21 @@ def _format_of(path: Path) -> Format:
     if zipfile.is_zipfile(path):
         return "keras"
     if path.name == _TFJS:
-        return "tfjs-layers"
+        return _tfjs_format(path.parent)
     raise ModelError(_not_a_model(path, magic), path=str(path))
+
+
+def _tfjs_format(folder: Path) -> Format:
+    from bittrue.conversion.tfjs.artifact import format_of, read_document
+
+    return "tfjs-graph" if format_of(read_document(folder), folder) == "graph-model" else "tfjs-layers"
 
 
 def _not_a_model(path: Path, magic: bytes) -> str:
     if not magic:
         return f"{path} is empty; save the model again"
+    if magic.lstrip()[:1] == b"{":
+        return f"{path} is JSON; if it is a TensorFlow.js model, rename it to {_TFJS} in the folder of its weights"
     if magic.startswith(b"PK"):
         return f"{path} is a damaged or truncated .keras archive; copy or save it again"
     return f"{path} is neither a .keras archive nor an HDF5 file; save the model with model.save('name.keras')"

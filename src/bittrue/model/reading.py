@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bittrue.errors import ModelError, Unsupported
+from bittrue.graph.layers import known_classes
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef, Weight
 
+from .calls_traced import traced_bodies
 from .framework import import_keras
 
 __all__ = ["graph_of"]
@@ -33,9 +36,9 @@ class _Reader:
     def __init__(self, path: Path | None) -> None:
         self.path = None if path is None else str(path)
 
-    def graph(self, model: Any) -> Graph:
+    def graph(self, model: Any, variables: Mapping[int, str] | None = None) -> Graph:
         kind, functional = self._unwrap(model)
-        calls = _Calls(functional)
+        calls = _Calls(functional, variables or {})
         layers = tuple(self._layer(operation, calls) for operation in functional.operations)
         inputs = tuple(self._input(tensor, calls) for tensor in functional.inputs)
         outputs = tuple(calls.ref(tensor) for tensor in functional.outputs)
@@ -60,7 +63,17 @@ class _Reader:
             subgraph = self.graph(operation)
             config = {"name": name, "trainable": bool(operation.trainable)}
             return LayerNode(name, subgraph.kind, "keras", config, (), own, subgraph)
-        return LayerNode(name, kind, module, _config_of(operation), _weights_of(operation), own)
+        node = LayerNode(name, kind, module, _config_of(operation), _weights_of(operation), own)
+        return node if _has_expansion(node) or not own else self._traced(operation, node, calls)
+
+    def _traced(self, operation: Any, node: LayerNode, calls: _Calls) -> LayerNode:
+        """``node``, with what its code does if it can be found out."""
+        if not isinstance(operation, import_keras().Layer):
+            return node
+        try:
+            return replace(node, bodies=traced_bodies(operation, calls.nodes_of(operation), self.graph))
+        except Unsupported as obstacle:
+            return replace(node, obstacle=str(obstacle))
 
     def _input(self, tensor: Any, calls: _Calls) -> InputSpec:
         ref = calls.ref(tensor)
@@ -80,7 +93,8 @@ _declare = "begin it with keras.Input(shape) or call model.build((None, …)) fi
 class _Calls:
     """Which calls of which operation belong to a model, and how they are numbered."""
 
-    def __init__(self, functional: Any) -> None:
+    def __init__(self, functional: Any, variables: Mapping[int, str]) -> None:
+        self._variables = variables
         own = {id(node) for nodes in functional._nodes_by_depth.values() for node in nodes}
         self._kept = {
             id(operation): [node for node in operation._inbound_nodes if id(node) in own]
@@ -89,10 +103,14 @@ class _Calls:
 
     def of(self, operation: Any) -> tuple[Call, ...]:
         """The calls of ``operation``, in order; none for an input layer."""
-        nodes = [node for node in self._kept[id(operation)] if not node.is_input]
         return tuple(
-            Call(self._converted(node.arguments.args), self._converted(node.arguments.kwargs)) for node in nodes
+            Call(self._converted(node.arguments.args), self._converted(node.arguments.kwargs))
+            for node in self.nodes_of(operation)
         )
+
+    def nodes_of(self, operation: Any) -> list[Any]:
+        """The same as Keras's own nodes."""
+        return [node for node in self._kept[id(operation)] if not node.is_input]
 
     def ref(self, tensor: Any) -> TensorRef:
         """Which output of which call a Keras tensor is."""
@@ -104,11 +122,19 @@ class _Calls:
     def _converted(self, value: Any) -> Any:
         if isinstance(value, import_keras().KerasTensor):
             return self.ref(value)
+        if id(value) in self._variables:
+            return TensorRef(self._variables[id(value)])
         if isinstance(value, Mapping):
             return {key: self._converted(item) for key, item in value.items()}
         if isinstance(value, tuple):
             return tuple(self._converted(item) for item in value)
         return [self._converted(item) for item in value] if isinstance(value, list) else value
+
+
+def _has_expansion(node: LayerNode) -> bool:
+    return node.module.startswith("keras.src.ops.") or (
+        node.module.startswith("keras.") and node.class_name in known_classes() and node.class_name != "Lambda"
+    )
 
 
 def _is_model(operation: Any) -> bool:

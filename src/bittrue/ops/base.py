@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, prod
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -60,11 +60,13 @@ class TensorSpec:
 class Allowance:
     """What an implementation of a function may be off by: ``ulps`` of the result plus ``absolute`` ulps of 1.
 
-    The absolute part is for formulas that cancel, e.g. exp(x) - 1 for expm1 or (1 - e) / (1 + e) for tanh.
+    The absolute part is for formulas that cancel, e.g. exp(x) - 1 for expm1 or (1 - e) / (1 + e) for tanh. Where the
+    error grows with the argument x, there are ``per_argument`` · |x| ulps of the result more.
     """
 
     ulps: float = 4.0
     absolute: float = 0.0
+    per_argument: float = 0.0
 
 
 _FUNCTIONS: Mapping[str, Allowance] = MappingProxyType(
@@ -109,11 +111,15 @@ class Axioms:
         bound = self.gamma(roundings) * magnitudes + 2 * terms * self.smallest_normal
         return np.where(magnitudes > self.largest, inf, bound)
 
-    def allowed(self, function: str, magnitudes: Array | float) -> Array:
-        """Bound of ``function`` where its result is of size ``magnitudes``. One ulp is at most 2u of the value."""
+    def allowed(self, function: str, magnitudes: Array | float, arguments: Array | float = 0.0) -> Array:
+        """Bound of ``function`` at ``arguments`` where its result is of size ``magnitudes``.
+
+        One ulp is at most 2u of the value.
+        """
         allowance = self.functions.get(function, self.function)
         ulp = 2 * self.unit_roundoff + 4 * _TRUTH_ROUNDOFF
-        return np.asarray((allowance.ulps * magnitudes + allowance.absolute) * ulp * _SLACK)
+        ulps = allowance.ulps + allowance.per_argument * np.abs(arguments) if allowance.per_argument else allowance.ulps
+        return np.asarray((ulps * magnitudes + allowance.absolute) * ulp * _SLACK)
 
 
 def _gamma(roundings: float, unit_roundoff: float) -> float:
@@ -151,14 +157,21 @@ class Op(ABC):
         """Number of terms in each of the op's sums, 0 where it sums nothing."""
         return 0
 
-    def error_bound(self, axioms: Axioms, *arrays: Array, errors: tuple[Array | float, ...] | None = None) -> Array:
+    def error_bound(
+        self,
+        axioms: Axioms,
+        *arrays: Array,
+        errors: tuple[Array | float, ...] | None = None,
+        exact: Array | None = None,
+    ) -> Array:
         """Elementwise bound on the distance of the computed from the exact result, for one evaluation under ``axioms``.
 
-        ``exact`` is `evaluate` on ``arrays``. ``errors`` bound how far the operands of the computation may lie
-        from ``arrays`` (None: not at all), so that bounds compose. For a boolean operand a positive error says
-        that it may be the other truth value. Infinite where nothing is promised; 0 for integral results.
+        ``exact`` is `evaluate` on ``arrays``, for callers that have it. ``errors`` bound how far the operands of the
+        computation may lie from ``arrays`` (None: not at all), so that bounds compose. For a boolean operand a
+        positive error says that it may be the other truth value. Infinite where nothing is promised; 0 for integral
+        results.
         """
-        exact = self.evaluate(*arrays)[0]
+        exact = self.evaluate(*arrays)[0] if exact is None else exact
         operands = tuple(widened(array) for array in arrays)
         given = errors if errors is not None else (0.0,) * len(operands)
         with np.errstate(all="ignore"):
@@ -177,6 +190,45 @@ class Op(ABC):
         bound = carried + self._rounding(axioms, size, magnitudes)
         bound = bound + np.where((size > 0) & (size < 2 * axioms.smallest_normal), axioms.smallest_normal, 0.0)
         return np.where(np.isfinite(exact) & (size + bound > axioms.largest), inf, bound)
+
+    def rounding_variance(
+        self,
+        axioms: Axioms,
+        *arrays: Array,
+        variances: tuple[Array | float, ...] | None = None,
+        exact: Array | None = None,
+    ) -> Array:
+        """Expected square of the error of one evaluation under ``axioms``, elementwise: no bound, and no proof.
+
+        A rounding of size ulp contributes ulp² / 12. ``variances`` are those of the operands (None: exact), taken as
+        independent of the op's own roundings. Where roundings may go the same way it errs on the large side.
+        """
+        exact = self.evaluate(*arrays)[0] if exact is None else exact
+        operands = tuple(widened(array) for array in arrays)
+        given = variances if variances is not None else (0.0,) * len(operands)
+        moved = tuple(np.broadcast_to(np.float64(v), a.shape) for v, a in zip(given, operands, strict=True))
+        with np.errstate(all="ignore"):
+            variance = self._variance(axioms, exact, operands, moved)
+        return np.where(np.isnan(variance), inf, variance)
+
+    def _variance(
+        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
+    ) -> Array:
+        carried = np.broadcast_to(np.float64(0), exact.shape)
+        if any(np.any(variance) for variance in variances):
+            carried = np.square(self._carried(exact, operands, tuple(map(np.sqrt, variances))))
+        if not np.issubdtype(exact.dtype, np.floating):
+            return carried
+        return np.asarray(carried + self._own_variance(axioms, exact, operands))
+
+    def _own_variance(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...]) -> Array:
+        """What the op's own roundings contribute; anything within the op's own bound is taken as equally likely."""
+        bound = self._bound(axioms, exact, operands, tuple(np.zeros(operand.shape) for operand in operands))
+        return np.asarray(np.square(bound) / 3)
+
+    def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        """At least how many independent roundings make the errors of a ``result``, for operands of ``shapes``."""
+        return prod(result)
 
     def refused(self, *specs: TensorSpec, because: str) -> ModelError:
         """The error for inputs that do not fit, as one sentence."""

@@ -12,6 +12,7 @@ from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, promote, same_size
 from .matmul import product
+from .variance import coherent, sum_variance
 from .window import Padding, dilated, output_sizes, pad, paddings, taps
 
 __all__ = ["Conv"]
@@ -93,3 +94,15 @@ class Conv(Op):
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         length = self.reduction_length(*(array.shape for array in magnitudes))
         return axioms.sums(self._evaluate(*magnitudes), length + 1, length)
+
+    def _variance(
+        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
+    ) -> Array:
+        (a, b), (va, vb) = operands, variances
+        terms = self.reduction_length(a.shape, b.shape)
+        a2, b2 = np.square(a), np.square(b)
+        squares = self._evaluate(a2, b2)
+        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
+        if np.any(va):
+            variance = variance + self._evaluate(va, b2)
+        return variance + self._evaluate(a2, vb) if np.any(vb) else variance

@@ -10,6 +10,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, broadcast, promote, same_size
+from .variance import coherent, sum_variance
 
 __all__ = ["MatMul"]
 
@@ -49,6 +50,18 @@ class MatMul(Op):
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         length = magnitudes[0].shape[-1]
         return axioms.sums(product(*magnitudes), length + 1, length)
+
+    def _variance(
+        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
+    ) -> Array:
+        (a, b), (va, vb) = operands, variances
+        terms = self.reduction_length(a.shape, b.shape)
+        a2, b2 = np.square(a), np.square(b)
+        squares = self._evaluate(a2, b2)
+        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
+        if np.any(va):
+            variance = variance + self._evaluate(va, b2)
+        return variance + self._evaluate(a2, vb) if np.any(vb) else variance
 
 
 def product(a: Array, b: Array) -> Array:

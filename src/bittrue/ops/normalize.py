@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -63,3 +64,6 @@ class Normalize(Op):
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Normalize bounds both parts at once")
+
+    def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        return prod(shapes[2])

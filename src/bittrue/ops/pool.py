@@ -10,6 +10,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec
+from .variance import ROUNDING
 from .window import Padding, output_sizes, pad, paddings, taps
 
 __all__ = ["Pool"]
@@ -64,3 +65,11 @@ class Pool(Op):
             return np.zeros_like(size)
         terms = prod(self.size)
         return axioms.sums(self._evaluate(magnitudes[0]), terms + 1 + axioms.division, terms)
+
+    def _own_variance(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...]) -> Array:
+        if self.kind == "max":
+            return np.zeros_like(exact)
+        terms = prod(self.size)
+        # Equal elements are common (a constant picture), and their roundings all go the same way.
+        largest = (terms + 1) / 2 * self._evaluate(np.abs(operands[0]))
+        return np.asarray(axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact)))

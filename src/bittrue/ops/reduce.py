@@ -13,6 +13,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec
+from .variance import ROUNDING
 
 __all__ = ["REDUCTIONS", "Reduce"]
 
@@ -64,3 +65,11 @@ class Reduce(Op):
         # A mean divides by the count, or multiplies by its rounded reciprocal.
         further = 1 + axioms.division if self.kind == "mean" else 0
         return axioms.sums(self._evaluate(magnitudes[0]), terms + further, terms)
+
+    def _own_variance(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...]) -> Array:
+        terms = self.reduction_length(operands[0].shape)
+        if terms == 0:
+            return np.zeros_like(exact)
+        # Equal elements are common (a constant picture), and their roundings all go the same way.
+        largest = (terms + 1) / 2 * self._evaluate(np.abs(operands[0]))
+        return np.asarray(axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact)))

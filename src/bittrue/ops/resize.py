@@ -84,6 +84,14 @@ class Resize(Op):
         near = sum(np.take(around, np.clip(low + step, 0, size - 1), axis=axis) for step in (-1, 0, 1, 2))
         return np.asarray(2 * (epsilon.reshape(shape) + axioms.gamma(4)) * near + 4 * axioms.smallest_normal)
 
+    def _variance(
+        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
+    ) -> Array:
+        return np.asarray(np.square(self._bound(axioms, exact, operands, (np.sqrt(variances[0]),))) / 3)
+
+    def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        return max(result[1:-1], default=1)
+
     def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Resize bounds both parts at once")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -93,20 +94,57 @@ class Scan(Op):
             made.append(np.concatenate(states, axis=-1))
         return np.stack(made, axis=1)
 
-    def error_bound(self, axioms: Axioms, *arrays: Array, errors: tuple[Array | float, ...] | None = None) -> Array:
+    def error_bound(
+        self,
+        axioms: Axioms,
+        *arrays: Array,
+        errors: tuple[Array | float, ...] | None = None,
+        exact: Array | None = None,
+    ) -> Array:
         """The bounds of the body's own ops, composed step by step."""
+
+        def bound(op: Op, values: list[Array], moved: tuple[Array, ...], result: Array) -> Array:
+            return op.error_bound(axioms, *values, errors=moved, exact=result)
+
+        return self._composed(arrays, errors, bound)
+
+    def rounding_variance(
+        self,
+        axioms: Axioms,
+        *arrays: Array,
+        variances: tuple[Array | float, ...] | None = None,
+        exact: Array | None = None,
+    ) -> Array:
+        """The expectations of the body's own ops, composed step by step."""
+
+        def variance(op: Op, values: list[Array], moved: tuple[Array, ...], result: Array) -> Array:
+            return op.rounding_variance(axioms, *values, variances=moved, exact=result)
+
+        return self._composed(arrays, variances, variance)
+
+    def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        """Those of one step: what a step errs by, the next ones carry on."""
+        return prod(result) // max(1, result[1])
+
+    def _composed(
+        self,
+        arrays: tuple[Array, ...],
+        given: tuple[Array | float, ...] | None,
+        measure: Callable[[Op, list[Array], tuple[Array, ...], Array], Array],
+    ) -> Array:
+        """What ``measure`` says of every state, from what is ``given`` of the operands (None: nothing)."""
         self.infer(*map(TensorSpec.of, arrays))
-        given = errors if errors is not None else (0.0,) * len(arrays)
+        first = given if given is not None else (0.0,) * len(arrays)
         pairs = [
             (widened(array), np.broadcast_to(np.asarray(error, np.float64), array.shape))
-            for array, error in zip(arrays, given, strict=True)
+            for array, error in zip(arrays, first, strict=True)
         ]
         sequences, states, shared = self._parted(pairs)
 
         def compute(op: Op, operands: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
             values = [value for value, _ in operands]
-            bound = op.error_bound(axioms, *values, errors=tuple(error for _, error in operands))
-            return op.evaluate(*values)[0], bound
+            result = op.evaluate(*values)[0]
+            return result, measure(op, values, tuple(error for _, error in operands), result)
 
         made = []
         for at in range(sequences[0][0].shape[1]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -44,10 +45,12 @@ class Softmax(Op):
         carried = self._carried(exact, operands, errors)
         size = exact + carried
         z = np.abs(self._shifted(operands[0])) + error + error.max(axis=self.axis, keepdims=True, initial=0.0)
-        shift = axioms.gamma(1) * np.where(size > 0, z, 0.0)
+        reached = np.where(size > 0, z, 0.0)
+        factor = axioms.gamma(1) * reached + axioms.allowed("exp", 1.0, reached)
         terms = exact.shape[self.axis]
-        others = np.sum(size * shift, axis=self.axis, keepdims=True)
-        r = shift + others + 2 * axioms.allowed("exp", 1.0) + axioms.gamma(terms + 1 + axioms.division)
+        # The sum errs by the factors' mean, weighted by the quotients, which add up to 1 or, with their errors, more.
+        others = np.maximum(np.sum(size * factor, axis=self.axis, keepdims=True), axioms.allowed("exp", 1.0))
+        r = factor + others + axioms.gamma(terms + 1 + axioms.division)
         grown = np.where(r < 0.5, r / (1 - r), np.inf)
         return np.asarray(carried + size * grown + (2 * terms + 2) * axioms.smallest_normal)
 
@@ -66,3 +69,6 @@ class Softmax(Op):
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Softmax bounds both parts at once")
+
+    def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        return prod(result) // max(1, result[self.axis])

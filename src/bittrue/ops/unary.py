@@ -104,4 +104,4 @@ class Unary(Op):
             return axioms.gamma(axioms.division) * size
         if self.function == "rsqrt":
             return np.maximum(axioms.gamma(2 * axioms.division) * size, axioms.allowed("rsqrt", size))
-        return axioms.allowed(self.function, size)
+        return axioms.allowed(self.function, size, magnitudes[0])

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bittrue.comparison import Comparison, Metrics, Pair, Published
+from bittrue.diagnosis import Diagnosis, LayerDiagnosis, OutputEvidence, Verdict
 from bittrue.errors import BittrueError, TargetUnavailable
-from bittrue.traces import Check, Key, Provenance
+from bittrue.traces import Check, Key, Provenance, Trace
 
 __all__ = ["InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
 
@@ -17,7 +18,7 @@ __all__ = ["InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportDa
 class ModelFacts:
     """What was run. ``parameters`` counts scalars; ``source`` is the file as the user named it, if any.
 
-    ``classes`` maps a layer's path (names joined by "/") to its Keras class.
+    ``classes`` maps a layer's path (names joined by "/") to its Keras class, ``reads`` to the paths that it reads.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ModelFacts:
     source: str | None
     parameters: int
     classes: Mapping[str, str] = field(default_factory=dict)
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def layers(self) -> int:
@@ -49,6 +51,13 @@ class LayerRow:
     pair: Pair
     own_accuracy: Metrics | None
     reference_accuracy: Metrics | None
+    diagnosis: LayerDiagnosis | None = None
+
+    @property
+    def evidence(self) -> OutputEvidence | None:
+        """The decomposition of this output, where there is one."""
+        outputs = self.diagnosis.outputs if self.diagnosis else ()
+        return next((found for found in outputs if found.key == self.pair.key), None)
 
     @property
     def key(self) -> Key:
@@ -64,13 +73,14 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class ReferenceOutcome:
-    """The run that all targets are compared with. ``accuracy`` is its distance from the float64 answer."""
+    """The run that all are compared with: ``accuracy`` is its distance from the float64 answer, ``trace`` itself."""
 
     provenance: Provenance
     checks: tuple[Check, ...]
     accuracy: Comparison | None
     no_truth: Mapping[str, str] = field(default_factory=dict)
     digest: str | None = None
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ class TargetOutcome:
     ``published`` counts the lines of the published table that this target reproduced; None where the run
     is not the published experiment. ``saved`` is the file that holds the trace, if it was kept. ``digest``
     is the SHA-256 over every bit of every layer output (`Trace.digest`): equal digests are equal bits.
+    ``trace`` is what it produced; ``diagnosis`` what its differences are, None where nobody asked.
     """
 
     target: str
@@ -91,6 +102,8 @@ class TargetOutcome:
     published: Published | None = None
     saved: str | None = None
     digest: str | None = None
+    trace: Trace | None = field(default=None, repr=False, compare=False)
+    diagnosis: Diagnosis | None = None
 
     @property
     def status(self) -> str:
@@ -145,11 +158,45 @@ class ReportData:
         reference = _metrics(self.reference.accuracy)
         classes: Mapping[str, Any] = self.model.classes if self.model else {}
         inputs = _inputs(outcome.comparison) if outcome.comparison else set()
+        entries = {(e.key.layer, e.key.call): e for e in (outcome.diagnosis.entries if outcome.diagnosis else ())}
+        known = {entry.key.layer: entry.class_name for entry in entries.values()} | dict(classes)
         return [
-            LayerRow(classes.get(pair.key.layer, ""), pair, own.get(pair.candidate.key), reference.get(pair.key))
+            LayerRow(
+                known.get(pair.key.layer, ""),
+                pair,
+                own.get(pair.candidate.key),
+                reference.get(pair.key),
+                entries.get((pair.key.layer, pair.key.call)),
+            )
             for pair in outcome.outputs
             if classes.get(pair.key.layer) != "InputLayer" and pair.key.layer not in inputs
         ]
+
+    @property
+    def worst(self) -> Diagnosis | None:
+        """The diagnosis with the most serious verdict, the first of those equally serious; None if there is none."""
+        found = [outcome.diagnosis for outcome in self.targets if outcome.diagnosis is not None]
+        return max(found, key=lambda diagnosis: diagnosis.verdict.severity, default=None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The most serious verdict on any target; None where nothing was diagnosed."""
+        return self.worst.verdict if self.worst else None
+
+    @property
+    def headline(self) -> str | None:
+        """The answer for the target with the most serious verdict."""
+        return self.worst.headline if self.worst else None
+
+    @property
+    def layers(self) -> Mapping[str, LayerDiagnosis]:
+        """By name, each layer as it is on the target where its verdict is most serious."""
+        found: dict[str, LayerDiagnosis] = {}
+        for outcome in self.targets:
+            for name, entry in (outcome.diagnosis.layers if outcome.diagnosis else {}).items():
+                if name not in found or entry.verdict > found[name].verdict:
+                    found[name] = entry
+        return found
 
     @property
     def groups(self) -> list[list[TargetOutcome]]:

@@ -13,6 +13,7 @@ from bittrue.errors import BittrueError
 from bittrue.traces import Check, Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
+from .evidence import diagnosis_data, layer_data
 
 __all__ = ["SCHEMA", "JsonReporter", "as_data"]
 
@@ -43,6 +44,8 @@ def as_data(data: ReportData) -> dict[str, Any]:
         "published": _published(data.published),
         "targets": [_target(data, outcome) for outcome in data.targets],
         "notes": list(data.notes),
+        "verdict": data.verdict,
+        "headline": data.headline,
     }
 
 
@@ -94,6 +97,7 @@ def _target(data: ReportData, outcome: TargetOutcome) -> dict[str, Any]:
             "candidate": [str(key) for key in comparison.unmatched_candidate] if comparison else [],
         },
         "saved": outcome.saved,
+        **diagnosis_data(outcome.diagnosis),
     }
 
 
@@ -128,7 +132,7 @@ def _layer(row: LayerRow) -> dict[str, Any]:
     facts = {"class": row.class_name} | _pair(row.pair)
     facts["float64"] = _accuracy(row.own_accuracy)
     facts["reference_float64"] = _accuracy(row.reference_accuracy)
-    return facts
+    return facts | layer_data(row.diagnosis, row.evidence)
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

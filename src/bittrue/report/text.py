@@ -18,6 +18,7 @@ from bittrue.comparison import Metrics, document_lines
 from bittrue.traces import Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
+from .verdict_text import print_verdicts
 
 __all__ = ["TextReporter", "short"]
 
@@ -35,6 +36,7 @@ class TextReporter:
 
     def report(self, data: ReportData, out: IO[str]) -> None:
         console = Console(file=out, width=self._width or (None if out.isatty() else 110), highlight=False)
+        print_verdicts(data, console)
         if data.command == "demo":
             _experiment(data, console)
         _headline(data, console)
@@ -273,6 +275,6 @@ def _checks(data: ReportData) -> Iterable[str]:
     found: dict[str, list[str]] = {}
     for target, checks in runs:
         for check in checks:
-            if check.passed is False or check.name in ("runs", "batch"):
+            if check.passed is False or check.name in ("runs", "batch", "budget"):
                 found.setdefault(f"{check.name}: {check.detail}", []).append(target)
     return (f"{', '.join(targets)}: {text}" for text, targets in found.items())

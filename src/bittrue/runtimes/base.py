@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bittrue.traces import Array, Trace
+from bittrue.traces import Array, Record, Trace
 
 from .target import Target
 
@@ -17,7 +17,7 @@ Inputs = Mapping[str, Array]
 """Input tensors by the model's input names; the first axis is the batch."""
 
 DEFAULT_BUDGET = 512 * 2**20
-"""Bytes of activations a runtime may hold at once; more are captured in several passes."""
+"""Bytes that capturing may add to the memory of the prediction alone; what does not fit is captured in passes."""
 
 
 class Progress(Protocol):
@@ -47,9 +47,16 @@ class TraceOptions:
 
     ``layers``: names of the layers to capture, None for all. ``runs``: how often to repeat the plain
     prediction in one visit; all must agree bit for bit, or a check says where they do not.
-    ``budget``: bytes of activations held at once. ``timeout``: seconds of silence after which the target
-    counts as hung. ``save``: file the records are written to as they arrive (a run that dies leaves there
-    what had arrived); None spools to a temporary file that ends with the trace.
+    ``budget``: bytes that capturing may add to the memory of the prediction alone: what does not fit is captured in
+    several passes, and a budget that is too small for one tensor at a time is raised, which the check ``budget`` says.
+    In a page it covers the tensors of the prediction too, as far as TensorFlow.js counts them. Keras on TensorFlow
+    hands over each tensor as it is computed and needs no passes.
+    ``timeout``: seconds of silence after which the target counts as hung; a Keras model in this process cannot be
+    ended by it. ``save``: file the records are written to as they arrive (a run that dies leaves there
+    what had arrived); None spools to a temporary file that ends with the trace. ``on_record`` is given records
+    as soon as they are whole, by runtimes that have them in memory then (pages and Node, tensors of ordinary size);
+    it is a chance to work on them while more arrive, and all of them are in the trace at the end. It is called in the
+    thread that called ``trace``; what it raises ends the run. The tensor is the record's for the time of the call only.
     """
 
     layers: Iterable[str] | None = None
@@ -57,6 +64,7 @@ class TraceOptions:
     budget: int = DEFAULT_BUDGET
     timeout: float = 120.0
     save: str | None = None
+    on_record: Callable[[Record], None] | None = None
 
 
 class Runtime(AbstractContextManager["Runtime"], Protocol):

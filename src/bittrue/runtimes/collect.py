@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+import numpy as np
 
 from bittrue.errors import (
     ArtifactError,
@@ -19,13 +21,17 @@ from bittrue.errors import (
 )
 from bittrue.graph.model import Graph
 from bittrue.tracefile import TraceWriter
-from bittrue.traces import Check, Key, Provenance
+from bittrue.traces import Array, Check, Key, Provenance, Record
 
 from .base import Progress
 from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece
 from .target import Target
 
 __all__ = ["Collector", "remedy"]
+
+
+_HELD = 64 * 2**20
+"""Bytes of the largest tensor that is held whole in memory, for ``on_record``."""
 
 
 @dataclass
@@ -37,15 +43,43 @@ class _Open:
     received: int
 
 
+class _Holder:
+    """Puts tensors together from their pieces, one after another in the same memory, and hands each on when whole."""
+
+    def __init__(self, on_record: Callable[[Record], None]) -> None:
+        self._on_record = on_record
+        self._memory: Array = np.empty(0, np.uint8)
+
+    def take(self, key: Key, piece: Piece) -> None:
+        if piece.total > _HELD:
+            return
+        end = piece.offset + len(piece.payload)
+        data = piece.payload
+        if piece.offset or end < piece.total:
+            if self._memory.size < piece.total:
+                self._memory = np.empty(piece.total, np.uint8)
+            self._memory[piece.offset : end] = np.frombuffer(piece.payload, np.uint8)
+            data = self._memory.data[: piece.total]
+        if end == piece.total:
+            whole: Array = np.ndarray(piece.shape, piece.dtype, buffer=data if end else None)
+            self._on_record(Record.of(key, whole))
+
+
 class Collector:
     """Takes one session's messages in order and writes its records.
 
     ``facts`` are what the host knows of the target (browser, version, flags of the process, …); they go
-    into the provenance beside what the agent found.
+    into the provenance beside what the agent found. ``on_record`` is as in `TraceOptions`.
     """
 
     def __init__(
-        self, target: Target, graph: Graph, writer: TraceWriter, progress: Progress, facts: Mapping[str, Any]
+        self,
+        target: Target,
+        graph: Graph,
+        writer: TraceWriter,
+        progress: Progress,
+        facts: Mapping[str, Any],
+        on_record: Callable[[Record], None] | None = None,
     ) -> None:
         self.phase = "starting"
         self.last: str | None = None
@@ -59,6 +93,7 @@ class Collector:
         self._inputs = {spec.name for spec in graph.inputs}
         self._writer = writer
         self._progress = progress
+        self._holder = _Holder(on_record) if on_record else None
         self._details: dict[str, Any] = {**_machine(), **facts}
         self._hello: Hello | None = None
         self._environment: Environment | None = None
@@ -107,6 +142,8 @@ class Collector:
     def _phase(self, message: PhaseBegun) -> None:
         several = message.windows is not None and message.windows > 1 and message.window is not None
         self.phase = f"{message.phase} {message.window}/{message.windows}" if several else message.phase
+        if message.windows is not None:
+            self._details["windows"] = message.windows  # what was foreseen knew nothing of what a prediction holds
         self._progress.phase(self._target, self.phase)
 
     def _piece(self, piece: Piece) -> None:
@@ -118,6 +155,8 @@ class Collector:
         self._progress.record(self._target, tensor.key.layer, len(piece.payload), self._total)
         if tensor.received == piece.total:
             self._end(tensor.key)
+        if self._holder is not None:
+            self._holder.take(tensor.key, piece)
 
     def _begin(self, piece: Piece) -> _Open:
         if self._environment is None:

@@ -36,10 +36,13 @@ class FakeRuntime:
         self.entered = False
 
     def trace(self, inputs: Inputs, options: TraceOptions = TraceOptions()) -> Trace:  # noqa: B008
-        """The answer; written to ``options.save`` where that is set, as a real runtime does."""
+        """The answer; handed on and written to ``options.save`` where that is wanted, as by a real runtime."""
         self.asked.append((inputs, options))
         if isinstance(self.outcome, BaseException):
             raise self.outcome
+        if options.on_record is not None:
+            for record in self.outcome:
+                options.on_record(record)
         if options.save is None:
             return self.outcome
         with TraceWriter(Path(options.save)) as writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Job:
     ) -> Job:
         """``runtime`` is version, base and scripts. Raises UsageError for a layer that the model does not have."""
         version, base, scripts = runtime
-        calls = tuple(graph.calls())
+        calls = _made(graph, artifact)
         layers = None if options.layers is None else _known(tuple(options.layers), calls)
         inputs = tuple(spec.name for spec in graph.inputs)
         return cls(
@@ -86,6 +86,7 @@ class Job:
             "runs": self.runs,
             "batch": self.runs > 1,  # a second question of repeatability, asked with the first
             "budget": self.budget,
+            **({"places": self.artifact.places} if self.artifact.places is not None else {}),
             **({"stay": True} if self.stay else {}),
         }
 
@@ -93,6 +94,25 @@ class Job:
     def flags(self) -> Mapping[str, Any]:
         """The target's flags as JSON values."""
         return {name: flag_value(text) for name, text in self.target.flags}
+
+
+def _made(graph: Graph, artifact: Artifact) -> tuple[LayerCall, ...]:
+    """The calls to expect: a layers-model has none of the operations that do nothing but make Keras's masks."""
+    from bittrue.conversion.tfjs.specs import used_layers
+
+    def paths(model: Graph, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        used = used_layers(model)
+        for layer in model.layers:
+            if layer.name in used:
+                yield (*above, layer.name)
+                if layer.subgraph is not None:
+                    yield from paths(layer.subgraph, (*above, layer.name))
+
+    calls = tuple(graph.calls())
+    if artifact.format != "layers-model":
+        return calls
+    there = set(paths(graph, ()))
+    return tuple(call for call in calls if call.path in there)
 
 
 def flag_value(text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +30,8 @@ class KerasRuntime:
     ``model_path`` is a file that `bittrue.model.open_model` reads, ``graph`` what it found there, ``live`` the
     model as a Python object where there is one. A target with flags (environment variables, which frameworks
     read when they start) or with another backend than this process runs gets a process of its own; a model that
-    has no file is saved to a temporary one for it. ``trust`` lets the file execute code that it brings along.
+    has no file is saved to a temporary one for it. ``trust`` lets the file execute code that it brings along,
+    ``custom`` are classes and functions of the user's own that it may name, or where they are (``module:Class``).
 
     Raises TargetError for flags that are no environment variables, UsageError with neither file nor model.
     """
@@ -43,6 +45,7 @@ class KerasRuntime:
         live: Any = None,
         progress: Progress | None = None,
         trust: bool = False,
+        custom: Sequence[Any] = (),
     ) -> None:
         if model_path is None and live is None:
             raise UsageError(f"{target} needs a model file or a live Keras model; give one of them")
@@ -53,6 +56,7 @@ class KerasRuntime:
         self._live = live
         self._progress = progress or NullProgress()
         self._trust = trust
+        self._custom = tuple(custom)
 
     def __enter__(self) -> Self:
         """Raises TargetUnavailable where the backend, or the version asked for, is not installed."""
@@ -94,24 +98,31 @@ class KerasRuntime:
 
         return bool(import_keras().backend.backend() == self.target.backend)
 
-    def _here(self, inputs: Inputs, options: TraceOptions, recorder: Recorder) -> tuple[Provenance, tuple[Check, ...]]:
+    def _opened(self) -> Any:
         from bittrue.model import open_model
+
+        return open_model(self._path, trust=self._trust, custom=self._custom).keras()
+
+    def _here(self, inputs: Inputs, options: TraceOptions, recorder: Recorder) -> tuple[Provenance, tuple[Check, ...]]:
         from bittrue.model.framework import deep_recursion
 
         from .keras_session import KerasSession
 
         recorder.phase("loading")
-        model = self._live if self._live is not None else open_model(self._path, trust=self._trust).keras()
+        model = self._live if self._live is not None else self._opened()
         with deep_recursion():
             return KerasSession(str(self.target), model, self._graph, inputs, options, recorder).run()
 
     def _elsewhere(
         self, inputs: Inputs, options: TraceOptions, recorder: Recorder
     ) -> tuple[Provenance, tuple[Check, ...]]:
-        from .keras_process import run_in_process
+        from .keras_process import Source, run_in_process
 
         source = self._path if self._path is not None else self._live
-        return run_in_process(self.target, source, self._trust or self._path is None, inputs, options, recorder)
+        from bittrue.model.custom import spelled
+
+        model = Source(source, self._trust or self._path is None, tuple(map(spelled, self._custom)))
+        return run_in_process(self.target, model, inputs, options, recorder)
 
 
 class Recorder:

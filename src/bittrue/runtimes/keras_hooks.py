@@ -8,12 +8,15 @@ computes the prediction; nothing walks the graph a second time, which would chan
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from bittrue.traces import Key, Kind
+
+from .keras_stream import Stream
 
 __all__ = ["CallSite", "Hooks", "call_sites", "functional"]
 
@@ -111,18 +114,28 @@ class _Frame:
 class Hooks:
     """While active, the model returns ``{"outputs": …, "captured": {str(key): tensor}}`` instead of its outputs.
 
-    ``wanted`` are the calls to collect, as (path, nodes). With ``shapes`` the tensors' shapes are collected
-    in their place. ``skipped`` names tensors that no trace can hold (strings, ragged and sparse ones);
-    ``scalars`` the keys whose tensor has no axis and is returned with one of size 1, because ``predict``
+    ``sites`` are the calls to collect. With ``shapes`` the tensors' shapes are collected in their place, and with
+    ``stream`` nothing is: each tensor goes there as it is computed; ``sizes`` are then the bytes of each call's outputs.
+    ``skipped`` names tensors that no trace can hold (strings, ragged and sparse ones); ``scalars`` the keys whose tensor has no axis and is returned with one of size 1, because ``predict``
     concatenates along the first axis.
     """
 
-    def __init__(self, model: Any, sites: list[CallSite], *, shapes: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        sites: list[CallSite],
+        *,
+        shapes: bool = False,
+        stream: Stream | None = None,
+        sizes: Mapping[CallSite, int | None] = MappingProxyType({}),
+    ) -> None:
         self.scalars: set[str] = set()
         self.skipped: set[str] = set()
         self._model = model
         self._wanted = {(site.path, site.nodes): site for site in sites}
         self._shapes = shapes
+        self._stream = stream
+        self._sizes = sizes
         self._frames: list[_Frame | None] = []
         self._captured: dict[str, Any] = {}
 
@@ -142,6 +155,8 @@ class Hooks:
     def _root(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         self._frames = [_Frame.of(functional(self._model))]
         self._captured = {}
+        if self._stream is not None:
+            self._stream.begin()
         self._collect_inputs(functional(self._model), (), (), args)
         outputs = call(*args, **kwargs)
         return {"outputs": outputs, "captured": self._captured}
@@ -164,7 +179,9 @@ class Hooks:
         site = self._wanted.get((path, nodes))
         if site is not None:
             self._collect(site, outputs, kwargs)
-        return outputs
+        if site is None or inner is not None or self._stream is None:
+            return outputs  # a nested model returns what its own layers did, and they have waited already
+        return self._stream.gated((args, kwargs), outputs, self._sizes.get(site))
 
     def _collect_inputs(self, graph: Any, path: tuple[str, ...], nodes: tuple[int, ...], args: tuple[Any, ...]) -> None:
         """What a model is given, in the dtype in which its first layers see it."""
@@ -192,6 +209,8 @@ class Hooks:
                 continue
             if not _is_dense(tensor):
                 self.skipped.add(key)
+            elif self._stream is not None:
+                self._stream.watch(key, tensor)
             elif self._shapes:
                 self._captured[key] = keras.ops.convert_to_tensor(keras.ops.shape(tensor), "int32")
             elif len(tensor.shape) == 0:

@@ -12,7 +12,7 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,10 +37,19 @@ _AHEAD = 4  # pieces read before they are written: bounds the memory
 Item = tuple[dict[str, Any], bytes]
 
 
+@dataclass(frozen=True)
+class Source:
+    """A model (a path, or a live one that is saved first), whether it is trusted, and its ``module:Class`` names."""
+
+    model: Any
+    trust: bool
+    custom: tuple[str, ...] = ()
+
+
 def run_in_process(
-    target: Target, source: Any, trust: bool, inputs: Inputs, options: TraceOptions, recorder: Recorder
+    target: Target, source: Source, inputs: Inputs, options: TraceOptions, recorder: Recorder
 ) -> tuple[Provenance, tuple[Check, ...]]:
-    """Run the model ``source`` (a path, or a live model that is saved first) with the target's environment.
+    """Run the model ``source`` with the target's environment.
 
     Raises what the other process raised, TargetDied where it ended early or said nothing for
     ``options.timeout`` seconds.
@@ -48,7 +57,7 @@ def run_in_process(
     scratch = Scratch()
     try:
         recorder.phase("starting")
-        request = _request(target, source, trust, inputs, options, scratch.path)
+        request = _request(target, source, inputs, options, scratch.path)
         log = scratch.path / "stderr"
         with log.open("wb") as stderr, _worker(target, scratch, stderr) as process:
             assert process.stdin is not None
@@ -61,10 +70,9 @@ def run_in_process(
         scratch.remove()
 
 
-def _request(
-    target: Target, source: Any, trust: bool, inputs: Inputs, options: TraceOptions, folder: Path
-) -> dict[str, Any]:
-    path = source if isinstance(source, Path) else _saved(source, folder / "model.keras")
+def _request(target: Target, source: Source, inputs: Inputs, options: TraceOptions, folder: Path) -> dict[str, Any]:
+    model = source.model
+    path = model if isinstance(model, Path) else _saved(model, folder / "model.keras")
     with TraceWriter(folder / "inputs.safetensors") as writer:
         for name, array in inputs.items():
             writer.add(Record.of(Key("input", name), np.asarray(array)))
@@ -72,7 +80,8 @@ def _request(
     return {
         "target": str(target),
         "model": str(path.resolve()),
-        "trust": trust,
+        "trust": source.trust,
+        "custom": list(source.custom),
         "inputs": str(folder / "inputs.safetensors"),
         "layers": None if options.layers is None else list(options.layers),
         "runs": options.runs,
@@ -95,7 +104,7 @@ def _worker(target: Target, scratch: Scratch, stderr: IO[bytes]) -> Iterator[sub
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **os.environ,
         **dict(target.flags),
-        "KERAS_BACKEND": target.backend,
+        "KERAS_BACKEND": "tensorflow" if target.engine == "tensorflow" else target.backend,
         "PYTHONPATH": os.pathsep.join(filter(None, [_source_folder(), os.environ.get("PYTHONPATH")])),
     }
     command = [sys.executable, *_WORKER]

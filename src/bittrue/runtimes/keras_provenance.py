@@ -15,7 +15,7 @@ import numpy as np
 
 from bittrue.traces import Provenance
 
-__all__ = ["keras_provenance"]
+__all__ = ["keras_provenance", "tensorflow_provenance"]
 
 _X86 = ("sse4_2", "avx", "fma", "f16c", "avx2", "avx_vnni", "avx512f", "avx512bw", "avx512vl", "avx512_vnni")
 _X86_NARROW = ("avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16")
@@ -45,6 +45,19 @@ def keras_provenance(target: str, model: Any) -> Provenance:
         **_FACTS[backend](),
     }
     return Provenance(target, "keras", backend, details.pop("version"), details.pop("adapter"), None, details)
+
+
+def tensorflow_provenance(target: str) -> Provenance:
+    """What a graph of TensorFlow's own runs on in this process: its CPU kernels."""
+    details = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **_machine(),
+        "switches": _switches(os.environ),
+        **_tensorflow(),
+    }
+    version = details.pop("version")
+    return Provenance(target, "tensorflow", "cpu", version, None, None, {**details, "adapter": None})
 
 
 def _tensorflow() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import logging
 import math
 import time
@@ -19,10 +20,15 @@ from bittrue.graph.model import Graph
 from bittrue.traces import Array, Check, Key, Provenance, Record
 
 from .base import TraceOptions
+from .bits import difference
 from .keras_hooks import CallSite, Hooks, call_sites, functional
 from .keras_provenance import keras_provenance
+from .keras_stream import Stream, can_stream
 
 __all__ = ["KerasSession", "Sink"]
+
+_WAITING = 4  # part of the budget for tensors that wait to be taken; the rest is for what takes them
+_COPIES = 2  # of each captured tensor: `predict` joins what the batches returned, even where there is one
 
 
 class Sink(Protocol):
@@ -101,16 +107,27 @@ class KerasSession:
 
     def _trace(self, wanted: list[CallSite]) -> int:
         self.sink.phase("predicting")
+        uncompiled = self.model.predict_function is None
         plain = self._predictions()
-        windows = list(_windows(wanted, self._sizes(wanted), self.options.budget))
-        total = sum(size for _, size in windows) + sum(array.nbytes for array in plain.values())
+        if self.options.runs > 1:
+            self._check_batch(plain)
+        if uncompiled:  # the capture compiles a function of its own: two at once would be twice the memory
+            self.model.predict_function = None
+            gc.collect()
+        if can_stream(self.model):
+            windows, total = [(wanted, 0)] if wanted else [], self._foreseen(wanted)
+        else:
+            sizes = self._sizes(wanted)
+            windows = list(_windows(wanted, sizes, self.options.budget // _COPIES))
+            self._judge_budget(windows, dict(zip(wanted, sizes, strict=True)))
+            total = sum(size for _, size in windows)
+        if total is not None:
+            total += sum(array.nbytes for array in plain.values())
         for record in (*self._inputs(), *self._weights()):
             self.sink.record(record, total)
         self._capture(windows, plain, total)
         for name, array in plain.items():
             self.sink.record(Record.of(Key.parse(name), array), total)
-        if self.options.runs > 1:
-            self._check_batch(plain)
         return len(windows)
 
     def _inputs(self) -> Iterator[Record]:
@@ -128,7 +145,7 @@ class KerasSession:
         different = None
         for run in range(2, self.options.runs + 1):
             again = self._named(self._predict(self._feeds(self.inputs), f"predict_{run}"))
-            different = different or _difference(first, again, "run 1", f"run {run}")
+            different = different or difference(first, again, "run 1", f"run {run}")
         if self.options.runs > 1:
             detail = different or f"{self.options.runs} predictions agree bit for bit"
             self._checks.append(Check("runs", different is None, detail))
@@ -159,6 +176,10 @@ class KerasSession:
         self._timings[timing] = self._timings.get(timing, 0.0) + time.perf_counter() - start
         return outputs
 
+    def _foreseen(self, wanted: list[CallSite]) -> int | None:
+        sizes = [_bytes(site.specs, self._batch) for site in wanted]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
     def _sizes(self, wanted: list[CallSite]) -> list[int]:
         """Bytes of each call's outputs. Where Keras knows a size only while it runs, a pass collects the shapes."""
         foreseen = [_bytes(site.specs, self._batch) for site in wanted]
@@ -177,7 +198,11 @@ class KerasSession:
             for site in wanted
         ]
 
-    def _capture(self, windows: list[tuple[list[CallSite], int]], plain: dict[str, Array], total: int) -> None:
+    def _capture(self, windows: list[tuple[list[CallSite], int]], plain: dict[str, Array], total: int | None) -> None:
+        if can_stream(self.model):
+            for sites, _ in windows:
+                self._judge_capture(1, self._streamed(sites, plain, total), None)
+            return
         changed = torn = None
         earlier: dict[str, Array] = {}
         for number, (sites, _) in enumerate(windows):
@@ -185,15 +210,44 @@ class KerasSession:
             # The last call of a window is captured again in the next one: the passes must agree on it.
             again = windows[number - 1][0][-1:] if number else []
             outputs, captured = self._captured([*again, *sites])
-            changed = changed or _difference(plain, outputs, "without capture", "with capture")
+            changed = changed or difference(plain, outputs, "without capture", "with capture")
             both = {**outputs, **captured}
-            torn = torn or _difference(earlier, both, f"in pass {number}", f"in pass {number + 1}")
+            torn = torn or difference(earlier, both, f"in pass {number}", f"in pass {number + 1}")
             for key, array in captured.items():
                 if key not in earlier:
                     self.sink.record(Record.of(Key.parse(key), array), total)
             last = (sites[-1].name, sites[-1].call)
             earlier = {**outputs, **{key: array for key, array in captured.items() if _call_of(key) == last}}
         self._judge_capture(len(windows), changed, torn)
+
+    def _streamed(self, sites: list[CallSite], plain: dict[str, Array], total: int | None) -> str | None:
+        """Capture in one pass that keeps nothing; how its outputs differ from the plain prediction."""
+        self.sink.phase("capturing")
+        stream = Stream(
+            lambda key, array: self.sink.record(Record.of(Key.parse(key), array), total),
+            self.options.budget // _WAITING,
+        )
+        sizes = {site: _bytes(site.specs, self._batch) for site in sites}
+        hooks = Hooks(self.model, sites, stream=stream, sizes=sizes)
+        try:
+            with hooks.active():
+                result = self._predict(self._feeds(self.inputs), "capture")
+        except Exception as error:
+            if stream.error is None:
+                raise
+            raise stream.error from error
+        self._skipped |= hooks.skipped
+        return difference(plain, self._named(result["outputs"]), "without capture", "with capture")
+
+    def _judge_budget(self, windows: list[tuple[list[CallSite], int]], sizes: Mapping[CallSite, int]) -> None:
+        again = [0, *(sizes[sites[-1]] for sites, _ in windows)]
+        most = _COPIES * max((new + before for (_, new), before in zip(windows, again, strict=False)), default=0)
+        if most > self.options.budget:
+            asked, least = (f"{-(-size // 2**20)} MiB" for size in (self.options.budget, most))
+            detail = (
+                f"the budget of {asked} was raised to {least}, the least with which this model can be captured here"
+            )
+            self._checks.append(Check("budget", None, detail))
 
     def _judge_capture(self, passes: int, changed: str | None, torn: str | None) -> None:
         if passes:
@@ -237,10 +291,8 @@ class KerasSession:
             return
         backward = {key: array[:count][::-1] for key, array in rows.items()}
         forward = {key: array[count:] for key, array in rows.items()}
-        different = _difference(alone, backward, "in its own batch", f"in a batch of {2 * count}, order reversed")
-        different = different or _difference(
-            alone, forward, "in its own batch", f"at the end of a batch of {2 * count}"
-        )
+        different = difference(alone, backward, "in its own batch", f"in a batch of {2 * count}, order reversed")
+        different = different or difference(alone, forward, "in its own batch", f"at the end of a batch of {2 * count}")
         detail = different or f"the examples agree bit for bit at other positions of a batch of {2 * count}"
         self._checks.append(Check("batch", different is None, detail))
 
@@ -324,30 +376,3 @@ def _windows(sites: list[CallSite], sizes: list[int], budget: int) -> Iterator[t
         held, new = held + size, new + size
     if window:
         yield window, new
-
-
-def _difference(one: Mapping[str, Array], other: Mapping[str, Array], first: str, second: str) -> str | None:
-    """A sentence about the first tensor whose bits differ, None where all agree."""
-    for key, array in one.items():
-        if key not in other:
-            return f"{key} is missing {second}"
-        found = _first_different_bits(array, other[key])
-        if found is not None:
-            return f"{key} {found[0]}: {found[1]} {first}, {found[2]} {second}"
-    return None
-
-
-def _first_different_bits(one: Array, other: Array) -> tuple[str, str, str] | None:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return "differs in form", f"{one.dtype}{list(one.shape)}", f"{other.dtype}{list(other.shape)}"
-    unsigned = np.dtype(f"u{one.dtype.itemsize}")
-    left, right = (np.ascontiguousarray(array).reshape(-1).view(unsigned) for array in (one, other))
-    if np.array_equal(left, right):
-        return None
-    flat = int(np.argmax(left != right))
-    where = [int(axis) for axis in np.unravel_index(flat, one.shape)]
-    digits = 2 * one.dtype.itemsize
-    texts = [
-        f"{array.reshape(-1)[flat]!s} (0x{int(bits[flat]):0{digits}x})" for array, bits in ((one, left), (other, right))
-    ]
-    return f"differs at {where}", texts[0], texts[1]

@@ -78,12 +78,18 @@ def _run(request: dict[str, Any], sink: PipeSink) -> None:
     from bittrue.tracefile import read_trace
 
     from .keras_session import KerasSession
+    from .tensorflow_session import TensorFlowSession
 
     sink.phase("loading")
-    opened = open_model(request["model"], trust=request["trust"])
+    opened = open_model(request["model"], trust=request["trust"], custom=request.get("custom", ()))
     inputs = {record.key.layer: record.load() for record in read_trace(request["inputs"])}
     options = TraceOptions(layers=request["layers"], runs=request["runs"], budget=request["budget"])
-    session = KerasSession(request["target"], opened.keras(), opened.graph, inputs, options, sink)
+    target, graph = request["target"], opened.graph
+    session: KerasSession | TensorFlowSession
+    if opened.nodes is not None:
+        session = TensorFlowSession(target, opened.nodes, graph, inputs, options, sink)
+    else:
+        session = KerasSession(target, opened.keras(), graph, inputs, options, sink)
     with deep_recursion():
         provenance, checks = session.run()
     sink.say(

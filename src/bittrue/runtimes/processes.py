@@ -2,7 +2,7 @@
 
 A browser is a tree of processes, some of which leave the tree; each carries an unguessable mark in its
 environment and, for browsers, the temporary folder in its command line, so that all of them can be found
-again even when the first has been killed.
+again even when the first has been killed. Where this process is killed itself, a `Watchdog` does the rest.
 """
 
 from __future__ import annotations
@@ -14,26 +14,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from .watchdog import MARK, PREFIX, Watchdog, marked
+
 __all__ = ["ProgramTree", "Scratch"]
 
-_MARK = "BITTRUE_SCRATCH"
 _GRACE = 2.0  # seconds to end by itself
 _PATIENCE = 5.0  # seconds for the system to end what was killed
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
+
+_watchdog = Watchdog()
+atexit.register(_watchdog.close)  # before all others, so that it is called after them
 
 
 class Scratch:
     """A temporary folder for one program, removed by `remove` and at the latest when Python exits."""
 
     def __init__(self, parent: Path | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="bittrue-", dir=parent))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        _watchdog.guard(self.path)
         self.inhabited = False
         """Whether a program may be running that belongs here."""
         atexit.register(self.remove)
@@ -47,11 +52,13 @@ class Scratch:
     def remove(self) -> None:
         """Remove it; a program that is just ending may still write to it, so try for a while."""
         if self.inhabited:  # Ctrl-C came between the start of a program and the moment when somebody knew of it
-            _kill(_marked(self.path))
+            _kill(marked(self.path))
         deadline = time.monotonic() + _PATIENCE
         while True:
             shutil.rmtree(self.path, ignore_errors=True)
             if not self.path.exists() or time.monotonic() > deadline:
+                if not self.path.exists():
+                    _watchdog.release(self.path)
                 atexit.unregister(self.remove)  # last, so that what Ctrl-C interrupts is done again at the end
                 return
             time.sleep(0.05)
@@ -76,7 +83,7 @@ class ProgramTree:
         scratch.inhabited = True
         self.process = subprocess.Popen(
             command,
-            env={**(os.environ if env is None else env), _MARK: str(scratch.path)},
+            env={**(os.environ if env is None else env), MARK: str(scratch.path)},
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -108,7 +115,7 @@ class ProgramTree:
                 self.process.wait(_GRACE)
         if self.process.poll() is None:
             self.process.kill()  # ours alone to wait for: reaped by psutil, its status would be lost
-        victims = self._known | set(_marked(self._scratch.path))
+        victims = self._known | set(marked(self._scratch.path))
         _kill(victim for victim in victims if victim.pid != self.process.pid)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_PATIENCE)
@@ -122,14 +129,3 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
         with suppress(*_GONE):
             victim.kill()
     psutil.wait_procs(victims, timeout=_PATIENCE)
-
-
-def _marked(folder: Path) -> Iterator[psutil.Process]:
-    """Every process whose command line or environment names our folder."""
-    mark = str(folder)
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        with suppress(*_GONE, OSError):
-            if any(mark in word for word in process.cmdline()) or process.environ().get(_MARK) == mark:
-                yield process

@@ -38,7 +38,7 @@ def run_session(
     """
     path = Path(options.save) if options.save else None
     with TraceWriter(path) as writer:
-        collector = Collector(job.target, graph, writer, progress, facts)
+        collector = Collector(job.target, graph, writer, progress, facts, options.on_record)
         try:
             _converse(link, job, inputs, collector, options.timeout)
             return writer.finish(collector.provenance, collector.checks)

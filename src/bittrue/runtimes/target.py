@@ -22,11 +22,21 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "firefox": _WEB,
     "node": ("cpu", "wasm"),
     "keras": ("tensorflow", "jax", "torch"),
+    "python": ("exact",),
+    "tensorflow": ("cpu",),
 }
 """The backends that each engine may have; whether they are present here is `bittrue doctor`'s to say."""
 
-_ALIASES = {"chromium": "chrome", "msedge": "edge"}
-_RUNTIMES = {"chrome": "tfjs", "edge": "tfjs", "firefox": "tfjs", "node": "tfjs", "keras": "keras"}
+_ALIASES = {"chromium": "chrome", "msedge": "edge", "tf": "tensorflow"}
+_RUNTIMES = {
+    "chrome": "tfjs",
+    "edge": "tfjs",
+    "firefox": "tfjs",
+    "node": "tfjs",
+    "keras": "keras",
+    "python": "exact",
+    "tensorflow": "tensorflow",
+}
 _FORM = "engine:backend[@version][+FLAG=VALUE], for example chrome:webgl or keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 _PATTERN = re.compile(
     r"(?P<engine>[a-z]+)(?:/(?P<runtime>[a-z-]+))?:(?P<backend>[a-z0-9]+)"
@@ -39,7 +49,8 @@ class Target:
     """Where a model runs. ``runtime`` and ``version`` are None for the artifact's default.
 
     ``flags`` are (name, value) pairs as written: TensorFlow.js environment flags for browsers and Node,
-    environment variables of the process for Keras.
+    environment variables of the process for Keras and TensorFlow. ``keras`` runs Keras models, ``tensorflow`` (or
+    ``tf``) models that are graphs of TensorFlow's own nodes, with its CPU kernels.
     """
 
     engine: str
@@ -82,11 +93,16 @@ class Target:
     @property
     def is_keras(self) -> bool:
         """Whether Python runs it."""
-        return self.engine == "keras"
+        return self.engine in ("keras", "tensorflow")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the exact runtime runs it, whose bits are the same everywhere."""
+        return self.backend == "exact"
 
     def at(self, version: str | None) -> Target:
         """The same target at ``version`` of its runtime, unless it names one already."""
-        return self if self.version or self.is_keras or not version else replace(self, version=version)
+        return self if self.version or self.is_keras or self.is_exact or not version else replace(self, version=version)
 
 
 def parse_targets(specs: list[str] | tuple[str, ...], tfjs: str | None = None) -> list[Target]:

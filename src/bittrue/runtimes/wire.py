@@ -135,7 +135,7 @@ def decode(frame: bytes | memoryview) -> tuple[dict[str, Any], memoryview]:
 def _header(raw: bytes) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = _JSON.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates cannot be stored anywhere
     except (ValueError, RecursionError) as error:
@@ -154,6 +154,9 @@ def _finite(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"the number {text[:20]} is not finite in float64")
     return value
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def parse(frame: bytes | memoryview) -> Message:

@@ -109,6 +109,11 @@ async function emit(header, payload) {
   }
 }
 
+/** While the page computes nothing leaves it: the socket is served by the same thread. */
+async function drain() {
+  while (socket.bufferedAmount > 0 && socket.readyState === WebSocket.OPEN) await pause();
+}
+
 /** @type {import("./types.js").Platform} */
 const platform = {
   agent: "page",
@@ -118,6 +123,7 @@ const platform = {
   loadTf,
   wasmFolder: (base) => ownUrl(base).href,
   breathe,
+  drain,
   details,
 };
 

@@ -123,7 +123,7 @@ export function joinWeights(manifest, files) {
 
 /** @param {string} path @param {Map<string, Uint8Array>} files */
 function shard(path, files) {
-  const bytes = files.get(path);
+  const bytes = files.get(String(path).replace(/^(\.\/)+/, ""));
   if (bytes === undefined) throw new Failure("artifact", `${MODEL} names ${path}, which is not a file of the artifact`);
   return bytes;
 }

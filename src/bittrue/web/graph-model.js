@@ -6,6 +6,7 @@
 import { readTensor } from "./bits.js";
 import { check, disagreement } from "./checks.js";
 import { toFailure } from "./failure.js";
+import { Held, besides, beyond, discard } from "./held.js";
 import { windowEnds } from "./windows.js";
 
 /**
@@ -38,17 +39,21 @@ import { windowEnds } from "./windows.js";
 /** @implements {Subject} */
 export class GraphSubject {
   /**
+   * @param {any} tf
    * @param {GraphModel} model
    * @param {import("./artifact.js").Artifact} artifact
+   * @param {import("./types.js").Places | null} places  what the host found out, instead of what the artifact says
    */
-  constructor(model, artifact) {
-    const found = artifact.userDefinedMetadata?.bittrue ?? {};
+  constructor(tf, model, artifact, places) {
+    const found = places ?? artifact.userDefinedMetadata?.bittrue ?? {};
+    this.tf = tf;
     this.graph = model;
+    this.held = new Held(tf);
     /** @type {NodeLayer[]} */
     this.described = found.layers ?? [];
     /** @type {NodeCall[]} */
     this.calls = found.calls ?? [];
-    this.model = predictorOf(model);
+    this.model = this.held.watching(predictorOf(model));
     /** Nodes of the model's outputs, in order. */
     this.outputs = model.outputNodes.map((key) => artifact.signature?.outputs?.[key]?.name ?? key);
     /** Position of each of the model's inputs, by its node. */
@@ -112,7 +117,8 @@ export class GraphSubject {
    */
   async capture(run, report, wanted) {
     await this.#sendInputs(run.feed, report, wanted);
-    const passes = new GraphPasses(this, run, report);
+    const others = besides(this.held.most, this.sizes(run.batch, wanted), run.prediction);
+    const passes = new GraphPasses(this, run, others, report);
     await passes.go(this.#wanted(run.batch, wanted));
     return { calls: this.calls, checks: passes.checks() };
   }
@@ -152,12 +158,16 @@ export class GraphSubject {
 
 /** The passes of one capture. Each keeps the last tensor of the one before once more: they must agree. */
 class GraphPasses {
-  /** @param {GraphSubject} subject @param {Capturing} run @param {Report} report */
-  constructor(subject, run, report) {
+  /** @param {GraphSubject} subject @param {Capturing} run @param {number} besides @param {Report} report */
+  constructor(subject, run, besides, report) {
     this.subject = subject;
     this.run = run;
+    /** Bytes of the budget that are not for the tensors asked for. */
+    this.besides = besides;
     this.report = report;
     this.windows = 1;
+    /** Most bytes that a pass asked for. */
+    this.kept = 0;
     /** @type {string | null} */
     this.outputsDiffer = null;
     /** @type {string | null} */
@@ -168,7 +178,7 @@ class GraphPasses {
 
   /** @param {Wanted[]} wanted */
   async go(wanted) {
-    const ends = wanted.length === 0 ? [0] : windowEnds(wanted.map(({ bytes }) => bytes), 0, this.run.budget);
+    const ends = wanted.length === 0 ? [0] : windowEnds(wanted.map(({ bytes }) => bytes), 0, this.run.budget - this.besides);
     this.windows = ends.length;
     for (const [i, end] of ends.entries()) await this.#window(wanted.slice(ends[i - 1] ?? 0, end), i + 1);
   }
@@ -181,6 +191,7 @@ class GraphPasses {
     const tensors = this.#execute(nodes);
     try {
       this.run.watch();
+      this.kept = Math.max(this.kept, nodes.reduce((sum, node) => sum + sizeOf(tensors.get(node)), 0));
       await this.#compare(tensors);
       await this.report.enter("sending", window, this.windows);
       for (const one of wanted) await this.#send(one, /** @type {Tensor} */ (tensors.get(one.node)));
@@ -206,16 +217,20 @@ class GraphPasses {
     const outputs = [];
     for (const node of this.subject.outputs) outputs.push(await readTensor(/** @type {Tensor} */ (tensors.get(node))));
     this.outputsDiffer ??= disagreement(this.run.prediction, outputs, this.run.names);
+    discard(this.subject.tf, outputs);
     if (this.last === null) return;
     const { wanted, tensor } = this.last;
     const again = await readTensor(/** @type {Tensor} */ (tensors.get(wanted.node)));
     this.passesDiffer ??= disagreement([tensor], [again], [wanted.uses[0].call.path.join("/")]);
+    discard(this.subject.tf, [again, tensor]);
+    this.last = null;
   }
 
   /** @param {Wanted} wanted @param {Tensor} tensor */
   async #send(wanted, tensor) {
     const read = await readTensor(tensor);
     for (const { call, index } of wanted.uses) await this.report.record("output", call, index, read);
+    if (this.last !== null) discard(this.subject.tf, [this.last.tensor]);
     this.last = { wanted, tensor: read };
   }
 
@@ -229,6 +244,8 @@ class GraphPasses {
       const differ = this.passesDiffer;
       checks.push(check("windows", differ === null, differ === null ? agree : `two passes differ: ${differ}`));
     }
+    const raised = beyond(this.kept + this.besides, this.run.budget);
+    if (raised !== null) checks.push(check("budget", null, raised));
     return checks;
   }
 }
@@ -251,6 +268,11 @@ function bytesOf(dtype, [first, ...rest], batch) {
   const item = dtype === "bool" ? 1 : 4;
   if (first === undefined) return item;
   return rest.reduce((/** @type {number} */ product, size) => product * (size ?? NaN), (first ?? batch) * item);
+}
+
+/** @param {Tensor | undefined} tensor @returns {number} bytes */
+function sizeOf(tensor) {
+  return tensor === undefined ? 0 : tensor.size * (tensor.dtype === "bool" ? 1 : 4);
 }
 
 /** @param {Tensor | Tensor[]} tensors @returns {Tensor[]} */

@@ -80,7 +80,7 @@ async function buildModel(tf, job, artifact) {
     const { code } = toFailure(error, "building");
     throw new Failure(code, `TensorFlow.js ${job.runtime.version} refuses the model: ${messageOf(error)}`);
   }
-  return graph ? new GraphSubject(model, artifact) : new LayersSubject(tf, model, artifact.modelTopology);
+  return graph ? new GraphSubject(tf, model, artifact, job.places ?? null) : new LayersSubject(tf, model, artifact.modelTopology);
 }
 
 /** A loaded model and its inputs, and everything that the job wants to know of them. */
@@ -113,7 +113,7 @@ class ModelRun {
     const bytes = sizes?.reduce((sum, size) => sum + size, 0) ?? null;
     const windows = sizes === null ? null : Math.max(1, windowEnds(sizes, 0, job.budget).length);
     await report.emit({ type: "model", layers: [...this.subject.layers()], bytes, windows });
-    await report.enter("sending");
+    await report.enter("sending", null, null, "sending_weights");
     for (const { name, tensor } of this.feed) {
       await report.record("input", { path: [name], nodes: [0] }, 0, await readTensor(tensor));
     }

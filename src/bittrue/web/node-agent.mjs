@@ -32,7 +32,12 @@ function leave(code) {
   write("", () => process.exit(code));
 }
 
-const session = new Session(nodePlatform, emit, {
+/** @returns {Promise<void>} */
+function drain() {
+  return new Promise((resolve) => void write("", () => resolve()));
+}
+
+const session = new Session({ ...nodePlatform, drain }, emit, {
   stop: () => leave(0),
   goto: () => void session.fail(new Error("goto is for pages: Node has no address to go to"), "loading"),
 });

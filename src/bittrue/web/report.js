@@ -8,18 +8,25 @@ import { pieces } from "./wire.js";
  * @typedef {import("./types.js").Call} Call
  * @typedef {import("./types.js").Emit} Emit
  * @typedef {import("./types.js").Kind} Kind
+ * @typedef {import("./types.js").Platform} Platform
  */
+
+/** Phases in which a thread does nothing but compute: what was sent before would wait, and count as their time. */
+const COMPUTING = new Set(["predicting", "capturing"]);
 
 export class Report {
   /**
    * @param {Emit} emit
-   * @param {() => Promise<void>} breathe lets the event loop turn once
+   * @param {Pick<Platform, "breathe" | "drain">} platform
    */
-  constructor(emit, breathe) {
+  constructor(emit, { breathe, drain = async () => {} }) {
     this.emit = emit;
     this.breathe = breathe;
+    this.drain = drain;
     /** The phase that the job is in. */
     this.phase = "loading";
+    /** What its time counts as. */
+    this.clock = "loading";
     /** The layer whose tensors are being sent or were last seen. @type {string | null} */
     this.layer = null;
     /** @type {{[phase: string]: number}} milliseconds */
@@ -28,18 +35,22 @@ export class Report {
   }
 
   /**
-   * Begin a phase and say so.
+   * Begin a phase and say so; what was sent before it has left before anything is computed.
    *
    * @param {string} phase
    * @param {number | null} [window] counted from 1
    * @param {number | null} [windows]
+   * @param {string} [clock] what its time counts as
    */
-  async enter(phase, window = null, windows = null) {
+  async enter(phase, window = null, windows = null, clock = phase) {
+    if (COMPUTING.has(phase)) await this.drain();
     this.#clock();
     this.phase = phase;
+    this.clock = clock;
     this.layer = null;
     await this.emit({ type: "phase", phase, window, windows });
     await this.breathe(); // a page shows the phase before it gets to work
+    if (COMPUTING.has(phase)) await this.drain();
   }
 
   /**
@@ -56,7 +67,7 @@ export class Report {
     for (const [completed, piece] of pieces(header, bytesOf(values))) await this.emit(completed, piece);
   }
 
-  /** Milliseconds by phase, up to now. */
+  /** Milliseconds by phase (or what its time counts as), up to now. */
   timings() {
     this.#clock();
     return this.milliseconds;
@@ -64,8 +75,8 @@ export class Report {
 
   #clock() {
     const now = performance.now();
-    const sum = (this.milliseconds[this.phase] ?? 0) + now - this.since;
-    this.milliseconds[this.phase] = Math.round(sum * 1000) / 1000;
+    const sum = (this.milliseconds[this.clock] ?? 0) + now - this.since;
+    this.milliseconds[this.clock] = Math.round(sum * 1000) / 1000;
     this.since = now;
   }
 }

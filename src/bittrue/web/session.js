@@ -44,7 +44,7 @@ export class Session {
       await emit(header, payload);
     };
     this.send = emit;
-    this.report = new Report(this.emit, platform.breathe);
+    this.report = new Report(this.emit, platform);
   }
 
   /** The first frame. */

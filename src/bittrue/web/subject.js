@@ -2,6 +2,7 @@
 
 import { readTensor } from "./bits.js";
 import { Capture } from "./capture.js";
+import { Held, besides } from "./held.js";
 import { Plan, describeLayers, foreseenSizes, leafLayers, modelConfig } from "./plan.js";
 import { WindowedCapture } from "./windows.js";
 
@@ -55,17 +56,19 @@ export class LayersSubject {
    */
   constructor(tf, model, topology) {
     this.tf = tf;
-    this.model = model;
+    this.container = model;
+    this.held = new Held(tf);
+    this.model = this.held.watching(model);
     this.plan = new Plan(model, modelConfig(topology));
   }
 
   layers() {
-    return describeLayers(this.model, this.plan);
+    return describeLayers(this.container, this.plan);
   }
 
   /** @returns {Generator<[string[], number, Tensor]>} */
   *weights() {
-    for (const [path, layer] of leafLayers(this.model)) {
+    for (const [path, layer] of leafLayers(this.container)) {
       for (const [index, weight] of layer.getWeights().entries()) yield [path, index, weight];
     }
   }
@@ -93,6 +96,8 @@ export class LayersSubject {
       if (!known || !wanted(path.join("/"))) continue;
       await report.record("output", { path, nodes }, 0, await readTensor(run.feed[position]));
     }
-    return new WindowedCapture(new Capture(this.tf, this.plan, wanted), report, run).go(run.windows);
+    const others = besides(this.held.most, this.sizes(run.batch, wanted), run.prediction);
+    const capture = new Capture(this.tf, this.plan, wanted);
+    return new WindowedCapture(capture, report, { ...run, besides: others }).go(run.windows);
   }
 }

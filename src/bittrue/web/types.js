@@ -105,6 +105,12 @@
  */
 
 /**
+ * @typedef {object} Places  which nodes of a graph-model belong to which layer
+ * @property {{path: string[], class: string, weights: (string | null)[]}[]} layers
+ * @property {(Call & {outputs: {node: string, dtype: string, shape: (number | null)[]}[]})[]} calls
+ */
+
+/**
  * @typedef {object} Job  see docs/protocol.md
  * @property {string} target
  * @property {{name: string, version: string, base: string, scripts: string[]}} runtime
@@ -114,6 +120,7 @@
  * @property {{[flag: string]: any}} flags
  * @property {string[]} inputs
  * @property {Call[] | null} [calls]
+ * @property {Places} [places]
  * @property {string[] | null} [layers]
  * @property {boolean} weights
  * @property {boolean} capture
@@ -132,6 +139,7 @@
  * @property {(runtime: Job["runtime"]) => Promise<any>} loadTf  the `tf` object, with its extra backends
  * @property {(base: string) => string} wasmFolder  where the WebAssembly binaries are, ending in a separator
  * @property {() => Promise<void>} breathe  lets the event loop turn once
+ * @property {() => Promise<void>} [drain]  resolves when everything sent so far has left; does nothing where missing
  * @property {() => {[name: string]: any}} details  facts about the machine for the provenance
  */
 

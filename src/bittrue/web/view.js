@@ -11,7 +11,7 @@ const PHASES = {
   sending: "Sending tensors",
 };
 
-const PERIOD = 100; // milliseconds between two updates of the figures
+const PERIOD = 250; // milliseconds between two updates of the figures; drawing takes from what computes and sends
 const MIB = 2 ** 20;
 
 export class View {

@@ -7,6 +7,7 @@ import { readTensor } from "./bits.js";
 import { callsOf, release, signature } from "./capture.js";
 import { check, disagreement, readAll } from "./checks.js";
 import { Failure, toFailure } from "./failure.js";
+import { beyond, discard } from "./held.js";
 
 /**
  * @typedef {import("./bits.js").Plain} Plain
@@ -35,14 +36,18 @@ export class WindowedCapture {
   /**
    * @param {Capture} capture
    * @param {Report} report
-   * @param {{predict: () => Tensor[], prediction: Plain[], names: string[], budget: number, watch: () => void}} run
+   * @param {{predict: () => Tensor[], prediction: Plain[], names: string[], budget: number, besides?: number, watch: () => void}} run
    *   prediction: what the model returned when nothing was captured, and the names of its outputs;
-   *   watch: called while the kept tensors are held
+   *   besides: bytes of the budget that are not for the kept tensors; watch: called while those are held
    */
   constructor(capture, report, run) {
     this.capture = capture;
     this.report = report;
     this.run = run;
+    /** Bytes of tensors that a pass may keep. */
+    this.room = run.budget - (run.besides ?? 0);
+    /** Most bytes that a pass kept. */
+    this.kept = 0;
     /** First difference between the outputs of a pass and the plain prediction. @type {string | null} */
     this.outputsDiffer = null;
     /** First difference between two passes. @type {string | null} */
@@ -60,7 +65,7 @@ export class WindowedCapture {
     let held = 0;
     let end = 0;
     const pass = await this.#pass(1, foreseen, (position, bytes) => {
-      if (position === end && (end === 0 || held + bytes <= this.run.budget)) {
+      if (position === end && (end === 0 || held + bytes <= this.room)) {
         held += bytes;
         end = position + 1;
         return true;
@@ -68,7 +73,7 @@ export class WindowedCapture {
       return false;
     });
     const course = courseOf(pass.moments);
-    const ends = windowEnds(course.sizes, end, this.run.budget);
+    const ends = windowEnds(course.sizes, end, this.room);
     await this.#send(pass.moments, 0, end, 1, ends.length + 1);
     for (const [i, next] of ends.entries()) {
       await this.#further(course, end, next, i + 2, ends.length + 1);
@@ -115,8 +120,11 @@ export class WindowedCapture {
       throw toFailure(error, "capturing", this.capture.failedAt);
     }
     watch();
+    this.kept = Math.max(this.kept, keptBytes(pass.moments));
     try {
-      this.outputsDiffer ??= disagreement(prediction, await readAll(pass.outputs), names);
+      const outputs = await readAll(pass.outputs);
+      this.outputsDiffer ??= disagreement(prediction, outputs, names);
+      discard(this.capture.tf, outputs);
     } catch (error) {
       release(pass.moments);
       throw error;
@@ -130,6 +138,7 @@ export class WindowedCapture {
     const { position, tensors, name } = this.last;
     const again = await readParts(moments[position]);
     this.passesDiffer ??= disagreement(tensors, again, tensors.map(() => name));
+    discard(this.capture.tf, again);
   }
 
   /**
@@ -148,7 +157,8 @@ export class WindowedCapture {
         const calls = callsOf(moments[at]).filter(({ path }) => this.capture.wanted(path.join("/")));
         if (calls.length === 0) continue;
         const tensors = await this.#sendMoment(moments[at], calls);
-        if (window < windows) this.last = { position: at, tensors, name: calls[0].path.join("/") };
+        discard(this.capture.tf, this.last?.tensors ?? []);
+        this.last = { position: at, tensors, name: calls[0].path.join("/") };
       }
     } finally {
       release(moments);
@@ -178,6 +188,8 @@ export class WindowedCapture {
       checks.push(check("windows", this.passesDiffer === null, this.passesDiffer === null
         ? agree : `two passes differ: ${this.passesDiffer}`));
     }
+    const raised = beyond(this.kept + (this.run.besides ?? 0), this.run.budget);
+    if (raised !== null) checks.push(check("budget", null, raised));
     return checks;
   }
 }
@@ -209,6 +221,11 @@ export function windowEnds(sizes, start, budget) {
     ends.push(at);
   }
   return ends;
+}
+
+/** @param {Moment[]} moments */
+function keptBytes(moments) {
+  return moments.reduce((sum, { bytes, parts }) => sum + (parts[0].kept === null ? 0 : bytes), 0);
 }
 
 /** @param {Moment} moment @returns {Promise<Plain[]>} */

@@ -20,7 +20,7 @@ from bittrue.errors import ArtifactError
 
 from .manifest import Group, parse_manifest
 
-__all__ = ["MODEL_JSON", "Artifact", "file_hash", "read_artifact", "read_document"]
+__all__ = ["MODEL_JSON", "Artifact", "file_hash", "format_of", "read_artifact", "read_document"]
 
 MODEL_JSON = "model.json"
 _LARGEST_JSON = 64 * 2**20  # one of empty lists alone takes thirty times its size once it is parsed
@@ -36,7 +36,9 @@ class Artifact:
 
     ``format`` is ``layers-model`` or ``graph-model``; ``version`` the TensorFlow.js version it was written for,
     empty where it does not say; ``files`` the SHA-256 of each file in hexadecimal, by its POSIX path in ``folder``;
-    ``groups`` what its manifest says of the weights; ``reason`` why a conversion that could choose wrote a graph-model.
+    ``groups`` what its manifest says of the weights; ``reason`` why a conversion that could choose wrote a graph-model,
+    or why a layers-model needs the module ``shims`` beside it. ``notes`` are sentences on what was converted.
+    ``places`` says which nodes of a graph-model are whose, where that was found out and is not the artifact's own word.
     """
 
     folder: Path
@@ -45,6 +47,9 @@ class Artifact:
     files: Mapping[str, str]
     groups: tuple[Group, ...] = field(default=(), repr=False, compare=False)
     reason: str | None = field(default=None, compare=False)
+    shims: str | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    places: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Every weight by its name, with the bits that TensorFlow.js holds after loading: quantised ones as float32.
@@ -74,7 +79,8 @@ def read_artifact(path: Path) -> Artifact:
     """The artifact in the folder ``path``, or whose ``model.json`` is ``path``.
 
     Raises ArtifactError, naming the file and what is wrong with it: no JSON, paths that leave the folder, weights
-    of impossible shape, shards whose length is not what the manifest says, anything named twice.
+    of impossible shape, shards whose length is not what the manifest says or whose hash is not the one noted beside it,
+    anything named twice.
     """
     folder = path.parent if path.name == MODEL_JSON and not path.is_dir() else path
     document = read_document(folder)
@@ -82,7 +88,8 @@ def read_artifact(path: Path) -> Artifact:
     files = {MODEL_JSON: file_hash(folder / MODEL_JSON)}
     for group in groups:
         files.update(_check_group(group, folder))
-    return Artifact(folder, _format(document, folder), _version(document), files, groups)
+    _check_hashes(document, files, folder)
+    return Artifact(folder, format_of(document, folder), _version(document), files, groups)
 
 
 def file_hash(path: Path) -> str:
@@ -114,7 +121,8 @@ def _no_json(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _format(document: Mapping[str, Any], folder: Path) -> str:
+def format_of(document: Mapping[str, Any], folder: Path) -> str:
+    """``layers-model`` or ``graph-model``, whatever it says of itself. Raises ArtifactError for another."""
     topology = document["modelTopology"]
     # The first converters did not write a format.
     form = document.get("format") or ("graph-model" if "node" in topology else "layers-model")
@@ -140,6 +148,19 @@ def _check_group(group: Group, folder: Path) -> dict[str, str]:
             f"{folder}: {names} hold {found:,} bytes, but the manifest's weights take {expected:,}: {hint}"
         )
     return {name: file_hash(file) for name, file in files.items()}
+
+
+def _check_hashes(document: Mapping[str, Any], files: Mapping[str, str], folder: Path) -> None:
+    """The files are those that were converted, as far as the artifact says which those were."""
+    noted: Any = document
+    for key in ("userDefinedMetadata", "bittrue", "sha256"):
+        noted = noted.get(key) if isinstance(noted, Mapping) else None
+    for name, expected in noted.items() if isinstance(noted, Mapping) else ():
+        if files.get(name, expected) != expected:
+            raise ArtifactError(
+                f"{folder}: the weight file {name} is not the one that was converted, its SHA-256 is another; "
+                "copy or convert it again"
+            )
 
 
 def _shard(path: Any, folder: Path) -> Path:

@@ -16,11 +16,16 @@ import numpy as np
 
 from bittrue.errors import ArtifactError, Unsupported, UsageError
 from bittrue.graph.model import Graph
+from bittrue.graph.nodegraph import NodeGraph
 
 from .artifact import MODEL_JSON, Artifact, read_artifact
+from .frozen_model import write_frozen
 from .graph_model import GraphModel, write_graph
 from .layers_model import LayersModel, write_model
-from .quantization import Quantize, chosen, quantise
+from .precision import precision_notes
+from .quantization import STORED, Quantize, chosen, quantise
+from .shards import ShardWriter
+from .shims import SHIMS, shims_module
 from .versions import Version, parse_version
 
 __all__ = ["Form", "convert"]
@@ -28,21 +33,35 @@ __all__ = ["Form", "convert"]
 Form = Literal["auto", "layers-model", "graph-model"]
 """What to write: ``auto`` is a layers-model where every layer can be one faithfully, else a graph-model."""
 
-_SHARD = 4 * 2**20  # bytes; small enough to be cached one by one, as TensorFlow.js's own converter does
-
 
 def convert(
-    graph: Graph, out: Path, *, version: str = "4.22.0", form: Form = "auto", quantize: Sequence[Quantize] = ()
+    graph: Graph,
+    out: Path,
+    *,
+    version: str = "4.22.0",
+    form: Form = "auto",
+    quantize: Sequence[Quantize] = (),
+    shims: bool = False,
+    nodes: NodeGraph | None = None,
 ) -> Artifact:
     """Write ``graph`` into the folder ``out`` for TensorFlow.js of ``version``, weights quantised as ``quantize`` says.
 
     ``out`` appears whole or not at all; an artifact that it held before is replaced. Where ``form`` is ``auto`` and a
-    layer decides for a graph-model, the artifact's ``reason`` says which and why. Raises Unsupported, naming the
+    layer decides for a graph-model, the artifact's ``reason`` says which and why. With ``shims`` it is a layers-model
+    nonetheless, and where it needs them the module `SHIMS` lies beside it, which registers the layers that
+    TensorFlow.js lacks; ``reason`` says for which. ``nodes`` is the TensorFlow graph that ``graph`` was made of, if it
+    was: it is written as it is where one of its nodes has no expansion into ops. Raises Unsupported, naming the
     layer, for what cannot be expressed faithfully, and UsageError where ``out`` holds other things or a weight
     cannot be quantised as asked.
     """
     out = Path(out).absolute()
-    model, reason = _written(graph, parse_version(version), form)
+    if shims and form == "graph-model":
+        raise UsageError("shims are for layers-models: a graph-model needs none; leave out one of the two")
+    numbers = parse_version(version)
+    if nodes is not None:
+        model, reason = _from_nodes(graph, nodes, numbers, form, shims)
+    else:
+        model, reason = _shimmed(graph, numbers) if shims else _written(graph, numbers, form)
     dtypes = chosen(_quantisable(model), quantize, parse_version(version))
     _check_replaceable(out)
     temporary = _sibling(out)
@@ -54,7 +73,9 @@ def convert(
         raise UsageError(f"{out} cannot be written: {error.strerror or error}; name another folder") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return replace(read_artifact(out), reason=reason)
+    shimmed = isinstance(model, LayersModel) and bool(model.shimmed)
+    found = read_artifact(out)
+    return replace(found, reason=reason, shims=SHIMS if shimmed else None, notes=precision_notes(graph))
 
 
 def _written(graph: Graph, version: Version, form: Form) -> tuple[LayersModel | GraphModel, str | None]:
@@ -76,6 +97,30 @@ def _written(graph: Graph, version: Version, form: Form) -> tuple[LayersModel | 
         raise Unsupported(message, layer=refusal.layer) from refusal
 
 
+def _from_nodes(
+    graph: Graph, nodes: NodeGraph, version: Version, form: Form, shims: bool
+) -> tuple[LayersModel | GraphModel, str | None]:
+    """A graph-model, rewritten for TensorFlow.js where each node has an expansion into ops, else node by node."""
+    if form == "layers-model" or shims:
+        raise Unsupported(
+            f"{graph.name!r} is a graph of TensorFlow's nodes, which no layers-model can be: write a graph-model"
+        )
+    try:
+        return write_graph(graph, version), None
+    except Unsupported as refusal:
+        reason = str(refusal)
+    try:
+        return write_frozen(nodes, graph), f"it is written node by node, as TensorFlow made it: {reason}"
+    except Unsupported as refusal:
+        raise Unsupported(f"{refusal}; nor can it be rewritten: {reason}", layer=refusal.layer) from refusal
+
+
+def _shimmed(graph: Graph, version: Version) -> tuple[LayersModel, str | None]:
+    """The model as a layers-model whatever it takes, and why it needs the shims if it does."""
+    model = write_model(graph, version, shims=True)
+    return model, next(iter(model.shimmed.values()), None)
+
+
 def _quantisable(model: LayersModel | GraphModel) -> list[str]:
     """The names of the weights; the numbers of the configurations stay as they are."""
     if isinstance(model, LayersModel):
@@ -94,7 +139,7 @@ def _check_replaceable(out: Path) -> None:
     if not present:
         return
     try:
-        known = set(read_artifact(out).files)
+        known = {*read_artifact(out).files, SHIMS}
     except ArtifactError:
         known = set()
     foreign = sorted(present - known)
@@ -105,33 +150,51 @@ def _check_replaceable(out: Path) -> None:
 
 
 def _write_files(model: LayersModel | GraphModel, dtypes: Mapping[str, str], folder: Path, version: str) -> None:
-    stored = [_stored(name, value, dtypes.get(name)) for name, value in model.weights.items()]
-    names = _write_shards([array for array, _ in stored], folder)
-    weights = [entry for _, entry in stored]
+    sizes = (_stored_size(value, dtypes.get(name)) for name, value in model.weights.items())
+    shards = ShardWriter(folder, sum(sizes))
+    weights = []
+    for name, value in model.weights.items():
+        array, entry = _stored(name, value, dtypes.get(name))
+        shards.write(array)
+        weights.append(entry)
     document: dict[str, Any] = {
         "format": "layers-model" if isinstance(model, LayersModel) else model.format,
         "generatedBy": "Keras",
         "convertedBy": f"Bittrue {_own_version()} for TensorFlow.js {version}",
-        **_parts(model),
-        "weightsManifest": [{"paths": names, "weights": weights}],
+        **_parts(model, shards.hashes),
+        "weightsManifest": [{"paths": shards.names, "weights": weights}],
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     (folder / MODEL_JSON).write_text(text, encoding="utf-8", newline="\n")
+    if isinstance(model, LayersModel) and model.shimmed:
+        (folder / SHIMS).write_bytes(shims_module())
 
 
-def _parts(model: LayersModel | GraphModel) -> Mapping[str, Any]:
+def _parts(model: LayersModel | GraphModel, hashes: Mapping[str, str]) -> Mapping[str, Any]:
+    """What ``model.json`` says of the model; ``hashes`` are those of the weights' files, which reading checks."""
     if isinstance(model, GraphModel):
-        return model.parts
-    return {"modelTopology": {"backend": "tensorflow", "model_config": model.topology}}
+        metadata = model.parts["userDefinedMetadata"]
+        noted = {**metadata, "bittrue": {**metadata["bittrue"], "sha256": hashes}}
+        return {**model.parts, "userDefinedMetadata": noted}
+    own: dict[str, Any] = {"sha256": hashes}
+    if model.shimmed:
+        own |= {"shims": SHIMS, "shimmed": list(model.shimmed)}
+    topology = {"backend": "tensorflow", "model_config": model.topology}
+    return {"modelTopology": topology, "userDefinedMetadata": {"bittrue": own}}
 
 
 _LAYOUTS = {"float32": "<f4", "int32": "<i4", "bool": "?"}
 
 
+def _stored_size(value: np.ndarray[Any, Any], dtype: str | None) -> int:
+    """Bytes that a weight takes in the shards."""
+    return value.size * np.dtype(STORED[dtype] if dtype else _LAYOUTS[value.dtype.name]).itemsize
+
+
 def _stored(name: str, value: np.ndarray[Any, Any], dtype: str | None) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
     """A weight's array for the shards, and its entry in the manifest."""
     entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
-    array = np.ascontiguousarray(value, dtype=_LAYOUTS[value.dtype.name]).reshape(value.shape)
+    array = np.asarray(value, dtype=_LAYOUTS[value.dtype.name])
     if dtype is None:
         return array, entry
     quantised, quantization = quantise(name, array, dtype)
@@ -143,23 +206,6 @@ def _own_version() -> str:
         return installed_version("bittrue")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _write_shards(arrays: list[np.ndarray[Any, Any]], folder: Path) -> list[str]:
-    """Write the arrays one after another into files of 4 MiB each, without joining them in memory."""
-    count = -(-sum(array.nbytes for array in arrays) // _SHARD)
-    names = [f"group1-shard{index + 1}of{count}.bin" for index in range(count)]
-    position = 0
-    for array in arrays:
-        view = array.reshape(-1).view(np.uint8).data
-        while view:
-            index, offset = divmod(position, _SHARD)
-            piece = view[: _SHARD - offset]
-            with (folder / names[index]).open("ab") as file:
-                file.write(piece)
-            position += len(piece)
-            view = view[len(piece) :]
-    return names
 
 
 def _replace(new: Path, out: Path) -> None:

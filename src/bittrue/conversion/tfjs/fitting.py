@@ -9,6 +9,7 @@ from typing import Any
 from bittrue.graph.model import LayerNode
 from bittrue.ops import TensorSpec
 
+from .defects import defect_of_layer
 from .layer_config import Written, refused
 from .versions import Version
 
@@ -27,6 +28,11 @@ def fit(
     """``written`` adjusted to one call's specs. Raises Unsupported where TensorFlow.js would fail or be wrong."""
     if written.class_name in _DEPTHWISE and version < _DEPTHWISE_REPAIRED:
         _check_symmetric(layer, written, inputs[0], output)
+    defect = defect_of_layer(written.class_name, version)
+    if defect is not None:
+        name, known = defect
+        where = " and ".join(known.backends)
+        raise refused(layer, f"on {where} of TensorFlow.js {known.effect} ({name}); a graph-model goes around it")
     for spec in inputs:
         if spec.dtype.name != "float32" and layer.class_name not in _TAKES_WHOLE_NUMBERS:
             raise refused(
@@ -41,7 +47,7 @@ def _with(written: Written, changes: Mapping[str, Any]) -> Written:
 
 
 def _concatenate(layer: LayerNode, written: Written, inputs: Sequence[TensorSpec], output: TensorSpec) -> Written:
-    """TensorFlow.js takes any negative axis for the last one."""
+    """TensorFlow.js takes any negative axis for the last one: the defect layers-concatenate-negative-axis."""
     axis = int(written.config.get("axis", -1)) % output.rank
     if axis == 0:
         raise refused(layer, "it joins along the batch")

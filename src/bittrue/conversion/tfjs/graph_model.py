@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from bittrue.errors import ModelError, Unsupported
-from bittrue.graph.expansion import Constant, Expansion, InputRef, NodeRef, Ref, WeightRef, constant_dtype
+from bittrue.graph.expansion import Expansion, WeightRef
 from bittrue.graph.explicit_masks import with_masks
 from bittrue.graph.layers import expand
 from bittrue.graph.masks import passes_mask, uses_mask
@@ -22,9 +20,11 @@ from bittrue.graph.traversal import schedule
 from bittrue.ops import TensorSpec
 from bittrue.traces import Array
 
+from .expanded import write_expansion
 from .layer_config import refused
-from .lowering import Nodes, Scope, Tensor, lower
+from .lowering import Nodes, Scope, Tensor
 from .lowering.attributes import held, shape, type_of
+from .precision import in_float32
 from .specs import inputs_of, without_masks
 from .versions import Version
 
@@ -69,6 +69,7 @@ class GraphModel:
 
 def write_graph(graph: Graph, version: Version) -> GraphModel:
     """``graph`` for TensorFlow.js of ``version``. Raises Unsupported, naming the layer, for what cannot be faithful."""
+    graph = in_float32(graph)
     explicit = with_masks(graph)
     model = GraphModel()
     feeds = [_placeholder(graph, spec, model) for spec in graph.inputs]
@@ -177,8 +178,8 @@ class _Writer:
         specs = tuple(tensor.spec for tensor in operands)
         expansion = _expansion(layer, specs, index)
         prefix = "/".join(call.path) + (f"_{call.call}" if call.call else "")
-        written = _Expanded(self, call, Scope(self.model.nodes, prefix, layer, self.version), operands)
-        return written.write(expansion)
+        scope = Scope(self.model.nodes, prefix, layer, self.version)
+        return write_expansion(scope, expansion, operands, lambda ref: self.weight(call.path, layer, ref))
 
     def weight(self, path: tuple[str, ...], layer: LayerNode, ref: WeightRef) -> Tensor:
         """The node of a weight, one for all calls of its layer."""
@@ -207,46 +208,6 @@ class _Writer:
         if weight.value.dtype.name not in _WEIGHTS:
             return None  # a counter or a seed, which nothing reads
         return self.weight(path, layer, WeightRef(index, weight.name)).node
-
-
-class _Expanded:
-    """One call of one layer."""
-
-    def __init__(self, writer: _Writer, call: LayerCall, scope: Scope, operands: Sequence[Tensor]) -> None:
-        self.writer = writer
-        self.call = call
-        self.scope = scope
-        self.operands = operands
-        self.results: list[Tensor] = []
-
-    def write(self, expansion: Expansion) -> list[Tensor]:
-        for node in expansion.nodes:
-            given = [None if isinstance(ref, Constant) else self._tensor(ref) for ref in node.inputs]
-            dtype = constant_dtype(tuple(tensor and tensor.spec for tensor in given))
-            operands = [
-                self._constant(ref, dtype) if isinstance(ref, Constant) else self._tensor(ref) for ref in node.inputs
-            ]
-            self.results.append(lower(self.scope, node.op, operands))
-        return [
-            self._constant(ref, "float32") if isinstance(ref, Constant) else self._tensor(ref)
-            for ref in expansion.outputs
-        ]
-
-    def _tensor(self, ref: Ref) -> Tensor:
-        match ref:
-            case InputRef(index):
-                return self.operands[index]
-            case NodeRef(index):
-                return self.results[index]
-            case WeightRef():
-                return self.writer.weight(self.call.path, self.call.layer, ref)
-            case Constant():
-                raise AssertionError("a constant needs a dtype")
-
-    def _constant(self, ref: Constant, dtype: str) -> Tensor:
-        value = ref.value
-        kind = dtype if value.dtype.kind == "f" else held(value.dtype)
-        return self.scope.nodes.constant(np.asarray(value, kind))
 
 
 def _expansion(layer: LayerNode, specs: tuple[TensorSpec, ...], index: int) -> Expansion:

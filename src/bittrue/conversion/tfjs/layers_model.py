@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from .fitting import fit
 from .layer_config import Written, refused
 from .masks import refuse_used_masks
 from .numbering import creation_order
-from .specs import Specs, infer_specs, inputs_of, scheduled, used_layers
+from .precision import in_float32
+from .shims import SHIM_CLASS, Shim, shim
+from .specs import Specs, infer_specs, inputs_of, scheduled, used_layers, without_masks
 from .versions import Version
 from .wrapping import write
 
@@ -51,18 +54,31 @@ class LayersModel:
     """A model in TensorFlow.js's terms: its ``topology``, and its ``weights`` in order, by TensorFlow.js's names.
 
     ``places`` gives the names of each layer's weights, in Keras's order, by the layer's path (joined by "/").
+    ``shimmed`` says, by the path, why a layer needs the module of `bittrue.conversion.tfjs.shims`.
     """
 
     def __init__(self) -> None:
         self.topology: dict[str, Any] = {}
         self.places: dict[str, tuple[str, ...]] = {}
+        self.shimmed: dict[str, str] = {}
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self._owners: dict[str, str] = {}
 
     def add_weights(self, layer: LayerNode, names: tuple[str, ...], path: str) -> None:
         """Take in the weights of ``layer``. Raises Unsupported for a name that another layer has already."""
         self.places[path] = names
-        for name, weight in zip(names, layer.weights, strict=True):
+        self._add(layer, dict(enumerate(names)), path)
+
+    def add_shim(self, layer: LayerNode, shim: Shim, path: str, reason: Unsupported) -> None:
+        """Take in the weights that the shim of ``layer`` reads. Raises as `add_weights` does."""
+        self.shimmed[path] = str(reason)
+        if len(shim.weights) == len(layer.weights):
+            self.places[path] = tuple(shim.weights[at] for at in range(len(layer.weights)))
+        self._add(layer, shim.weights, path)
+
+    def _add(self, layer: LayerNode, names: Mapping[int, str], path: str) -> None:
+        for at, name in names.items():
+            weight = layer.weights[at]
             if name in self.weights:
                 both = f"{self._owners[name]!r} and {path!r}"
                 raise refused(layer, f"{both} would both own the weight {name!r} there; rename one of the layers")
@@ -74,22 +90,27 @@ class LayersModel:
             self._owners[name] = path
 
 
-def write_model(graph: Graph, version: Version) -> LayersModel:
-    """``graph`` for TensorFlow.js of ``version``. Raises Unsupported, naming the layer, for what cannot be faithful."""
+def write_model(graph: Graph, version: Version, *, shims: bool = False) -> LayersModel:
+    """``graph`` for TensorFlow.js of ``version``; with ``shims`` what its layers lack is written for their module.
+
+    Raises Unsupported, naming the layer, for what cannot be faithful.
+    """
+    graph = in_float32(graph)
     refuse_used_masks(graph)
     model = LayersModel()
-    model.topology = _Writer(graph, version, model, "").write()
+    model.topology = _Writer(graph, version, model, "", shims).write()
     return model
 
 
 class _Writer:
     """Writes one graph; nested ones get a writer of their own."""
 
-    def __init__(self, graph: Graph, version: Version, model: LayersModel, path: str) -> None:
+    def __init__(self, graph: Graph, version: Version, model: LayersModel, path: str, shims: bool) -> None:
         self.graph = graph
         self.version = version
         self.model = model
         self.path = path
+        self.shims = shims
         self.specs: Specs = infer_specs(graph)
         self.nested = {layer.name for layer in graph.layers if layer.subgraph is not None}
 
@@ -112,14 +133,28 @@ class _Writer:
         check_name(layer)
         if layer.subgraph is not None:
             nodes = [self._node(layer, call) for call in layer.calls]
-            inner = _Writer(layer.subgraph, self.version, self.model, f"{self.path}{layer.name}/").write()
+            inner = _Writer(layer.subgraph, self.version, self.model, f"{self.path}{layer.name}/", self.shims).write()
             inner["config"]["name"] = layer.name
             return {"name": layer.name, **inner, "inbound_nodes": nodes}
-        written = fitted(layer, self.specs, self.version)
-        nodes = [self._node(layer, call) for call in layer.calls]
+        try:
+            written = fitted(layer, self.specs, self.version)
+            nodes = [self._node(layer, call) for call in layer.calls]
+        except Unsupported as reason:
+            if not self.shims or not layer.calls:
+                raise
+            return self._shimmed(layer, reason)
         self.model.add_weights(layer, written.weights, f"{self.path}{layer.name}")
         config = dict(written.config)
         return {"name": layer.name, "class_name": written.class_name, "config": config, "inbound_nodes": nodes}
+
+    def _shimmed(self, layer: LayerNode, reason: Unsupported) -> dict[str, Any]:
+        operands = [inputs_of(call) for call in layer.calls]
+        plain = [without_masks(layer, at).calls[at] for at in range(len(layer.calls))]
+        specs = [(at, [self.specs[ref] for ref in refs]) for at, refs in enumerate(operands)]
+        made = shim(replace(layer, calls=tuple(plain)), specs, self.version)
+        self.model.add_shim(layer, made, f"{self.path}{layer.name}", reason)
+        nodes = [[[*self._reference(ref), {}] for ref in refs] for refs in operands]
+        return {"name": layer.name, "class_name": SHIM_CLASS, "config": dict(made.config), "inbound_nodes": nodes}
 
     def _node(self, layer: LayerNode, call: Call) -> list[list[Any]]:
         tensors = only_tensors(layer, call)
@@ -172,7 +207,7 @@ def _fit_input(layer: LayerNode, written: Written) -> Written:
 def only_tensors(layer: LayerNode, call: Call) -> tuple[TensorRef, ...]:
     """The tensors of a call that takes nothing else, as TensorFlow.js lists them. Raises Unsupported for others."""
     for name, value in call.kwargs.items():
-        if name != "mask" and value is not None and value is not False:
+        if name not in ("mask", "training") and value is not None and value is not False:
             raise refused(layer, f"it is called with {name}={value!r}")
     if not call.args or any(argument is not None for argument in call.args[1:]):
         raise refused(layer, "it is called with more than its input")

@@ -17,8 +17,10 @@ from .facts import facts, tfjs_spelling
 from .graph_model import write_graph
 from .layer_config import Written, activation_name
 from .layers_model import fitted, only_tensors, write_model
+from .lint_graph import graph_remedy
 from .lint_model import model_findings
 from .lint_options import ACTIVATION_KEYS, Issue, Kind, issues_of
+from .precision import in_float32
 from .rules import INERT, INERT_ENDINGS, RULES
 from .specs import Specs, inputs_of, known_specs, used_layers
 from .versions import Version, parse_version
@@ -70,7 +72,8 @@ class Lint:
 def lint(graph: Graph, *, version: str = "4.22.0") -> Lint:
     """What TensorFlow.js of ``version`` makes of ``graph``. Raises UsageError for what is no version."""
     numbers = parse_version(version)
-    found = [*_graph_findings(graph, numbers, ()), *_model_wide(graph)]
+    as_kept, graph = graph, in_float32(graph)
+    found = [*_graph_findings(as_kept, graph, numbers, ()), *_model_wide(graph)]
     if all(finding.repaired for finding in found):
         found += _left_over(graph, numbers)
     layers = sum(1 for _ in graph.walk())
@@ -103,28 +106,36 @@ def _left_over(graph: Graph, version: Version) -> Iterator[Finding]:
         yield _finding(error.layer or "", name, issue, "no layers-model", False)
 
 
-def _graph_findings(graph: Graph, version: Version, path: tuple[str, ...]) -> Iterator[Finding]:
+def _graph_findings(as_kept: Graph, graph: Graph, version: Version, path: tuple[str, ...]) -> Iterator[Finding]:
+    """Findings on ``graph``, whose layers are looked at ``as_kept`` and written in float32."""
     specs, unknown = known_specs(graph)
     used = used_layers(graph)
-    for layer in graph.layers:
+    for kept, layer in zip(as_kept.layers, graph.layers, strict=True):
         here = (*path, layer.name)
         if layer.name not in used:
             continue
-        if layer.subgraph is not None:
-            yield from _graph_findings(layer.subgraph, version, here)
+        if layer.subgraph is not None and kept.subgraph is not None:
+            yield from _graph_findings(kept.subgraph, layer.subgraph, version, here)
         else:
-            yield from _layer_findings(layer, "/".join(here), specs, unknown, version)
+            issues = tuple(issues_of(kept, version))
+            yield from _layer_findings(layer, issues, "/".join(here), specs, unknown, version)
 
 
 def _layer_findings(
-    layer: LayerNode, path: str, specs: Specs, unknown: Mapping[str, Unsupported], version: Version
+    layer: LayerNode,
+    issues: Sequence[Issue],
+    path: str,
+    specs: Specs,
+    unknown: Mapping[str, Unsupported],
+    version: Version,
 ) -> Iterator[Finding]:
-    issues = list(issues_of(layer, version))
     outcome = _outcome(layer, specs, unknown, version)
     if isinstance(outcome, Unsupported):
         reason = _reason(outcome)
+        instead = graph_remedy(layer, specs, version)
+        remedy = f"no layers-model: {reason}" + (f"; {instead}" if instead else "")
         for issue in issues or [Issue("hazard", None, "it is not known to load and to agree", reason)]:
-            yield _finding(path, layer.class_name, issue, f"no layers-model: {reason}", False)
+            yield _finding(path, layer.class_name, issue, remedy, False)
         return
     for issue in issues:
         yield _finding(path, layer.class_name, issue, _remedy(layer, issue, outcome), True)
@@ -158,6 +169,8 @@ def _finding(path: str, class_name: str, issue: Issue, remedy: str, repaired: bo
 
 def _remedy(layer: LayerNode, issue: Issue, written: Written) -> str:
     key = issue.option
+    if key == "dtype":
+        return "written in float32"
     if written.class_name != layer.class_name:
         return f"written as {_shown(written)}"
     if key is None:

@@ -11,6 +11,7 @@ from bittrue.graph.model import LayerNode
 
 from .facts import Facts, LayerFacts, facts, is_default, tfjs_spelling
 from .layer_config import COMMON, activation_name, is_one_of, policy_name
+from .precision import which_is_coarser
 from .rules import ACTIVATIONS, INERT, INERT_ENDINGS, RULES, Rule
 from .versions import Version, known
 from .wrapping import inner_layers
@@ -81,9 +82,9 @@ def _foreign(layer: LayerNode, entry: LayerFacts | None) -> Issue:
 
 
 def _policy_issues(layer: LayerNode) -> Iterator[Issue]:
-    policy = policy_name(layer.config.get("dtype"))
-    if layer.class_name != "InputLayer" and policy not in (None, "float32"):
-        why = f"it computes in float32, and the policy is {policy}"
+    policy = policy_name(layer.config.get("dtype")) or "float32"
+    if layer.class_name != "InputLayer" and policy != "float32":
+        why = f"it computes in float32, and the policy is {policy}{which_is_coarser(policy)}"
         yield Issue("different", "dtype", "the policy is ignored", why)
 
 

@@ -55,7 +55,7 @@ class StoredWeight:
 
 @dataclass(frozen=True)
 class Group:
-    """Files that hold, one after the other, these weights. ``paths`` are as the manifest has them, unchecked."""
+    """Files that hold, one after the other, these weights. ``paths`` are unchecked, but for a "./" in front."""
 
     paths: tuple[Any, ...]
     weights: tuple[StoredWeight, ...]
@@ -76,10 +76,18 @@ def parse_manifest(document: Mapping[str, Any], where: Path) -> tuple[Group, ...
     if not sound:
         raise ArtifactError(f"{where}: its weightsManifest is not a list of groups with paths and weights")
     found = tuple(
-        Group(tuple(group["paths"]), tuple(_weight(weight, where) for weight in group["weights"])) for group in groups
+        Group(tuple(map(_plain, group["paths"])), tuple(_weight(entry, where) for entry in group["weights"]))
+        for group in groups
     )
     _check_names(found, where)
     return found
+
+
+def _plain(path: Any) -> Any:
+    """The path without the "./" that some tools write in front."""
+    while isinstance(path, str) and path.startswith("./"):
+        path = path[2:]
+    return path
 
 
 def _check_names(groups: Sequence[Group], where: Path) -> None:

@@ -2,7 +2,10 @@
 
 from . import (
     activations,
+    adaptive,
     attention,
+    augmentation,
+    categorical,
     convolution,
     core,
     merging,
@@ -12,14 +15,20 @@ from . import (
     operations_shape,
     pooling,
     recurrent,
+    recurrent_convolution,
+    resampling,
     reshaping,
+    spectral,
     wrappers,
 )
 from .registry import expand, expands, expands_operation, known_classes, known_operations
 
 __all__ = [
     "activations",
+    "adaptive",
     "attention",
+    "augmentation",
+    "categorical",
     "convolution",
     "core",
     "expand",
@@ -34,6 +43,9 @@ __all__ = [
     "operations_shape",
     "pooling",
     "recurrent",
+    "recurrent_convolution",
+    "resampling",
     "reshaping",
+    "spectral",
     "wrappers",
 ]

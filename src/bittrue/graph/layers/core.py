@@ -81,8 +81,9 @@ def masking(formula: Formula) -> Value:
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StochasticDepth",
 )
 def identity(formula: Formula) -> Value:
     """x itself: these layers act in training alone."""
-    formula.options.inert("rate", "seed", "noise_shape", "stddev", "l1", "l2", "data_format")
+    formula.options.inert("rate", "seed", "noise_shape", "stddev", "l1", "l2", "data_format", "drop_path_rate")
     return formula.x

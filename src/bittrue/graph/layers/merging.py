@@ -89,3 +89,12 @@ def dot(formula: Formula) -> Value:
 def _unit(x: Value, axis: int) -> Value:
     """x divided by its 2-norm along ``axis``; a norm under 1e-12 counts as that."""
     return x * x.function("square").reduced("sum", [axis]).function("rsqrt").minimum(1 / 1e-12)
+
+
+@expands("CustomScaleLayer")
+def scaled_sum(formula: Formula) -> Value:
+    """x + scale · y, as in the InceptionResNetV2 of keras.applications."""
+    values = formula.inputs
+    if len(values) != 2:
+        raise formula.refused(f"it is called on {len(values)} tensors, where two are expected")
+    return values[0] + values[1] * formula.options.number("scale", 1.0)

@@ -137,3 +137,10 @@ def rescaling(formula: Formula) -> Value:
     scale = np.asarray(formula.options.raw("scale", 1.0), np.float64)
     offset = np.asarray(formula.options.raw("offset", 0.0), np.float64)
     return formula.x.cast("float32") * scale + offset
+
+
+@expands("LayerScale")
+def layer_scale(formula: Formula) -> Value:
+    """x times one learnt number for each channel, as in the ConvNeXt of keras.applications."""
+    formula.options.inert("init_values", "projection_dim")
+    return formula.x * formula.weight_at(0)

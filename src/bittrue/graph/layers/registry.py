@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from bittrue.ops import TensorSpec
 from ..expansion import Expansion
 from ..formula import Formula, Value
 from ..model import Call, LayerNode
+from ..nodegraph import NODES
+from .traced import expand_body
 
 __all__ = [
     "Expander",
@@ -88,12 +91,19 @@ def expand_within(formula: Formula) -> tuple[Value, ...]:
 
 
 def _expander(layer: LayerNode) -> Expander:
+    if layer.module == NODES:
+        from ..nodes import expand_nodes  # which stands on the formulas of layers
+
+        return expand_nodes
     # A custom class may bear a layer's name without being one.
     table = _OPERATIONS if layer.module.startswith(_OPERATION_MODULES) else _EXPANDERS
     found = table.get(layer.class_name) if layer.module.partition(".")[0] == "keras" else None
+    if layer.bodies:
+        return partial(expand_body, within=expand_within)
     if found is None or layer.subgraph is not None:
         kind = f"{layer.module}.{layer.class_name}"
-        raise Unsupported(f"layer {layer.name!r} of class {kind} has no expansion into ops", layer=layer.name)
+        because = f": {layer.obstacle}" if layer.obstacle else ""
+        raise Unsupported(f"layer {layer.name!r} of class {kind} has no expansion into ops{because}", layer=layer.name)
     return found
 
 

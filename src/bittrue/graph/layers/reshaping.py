@@ -11,6 +11,7 @@ from ..formula import Formula, Value
 from .layout import back, channels_first, channels_last
 from .operations_elementwise import as_float
 from .registry import expands
+from .resampling import resampled
 
 
 def _spatial(formula: Formula) -> int:
@@ -73,40 +74,19 @@ def up_sampling(formula: Formula) -> Value:
     first = channels_first(formula)
     y = channels_last(formula.x, spatial, first)
     sizes = formula.options.wholes("size", 2, spatial)
-    if spatial == 2 and formula.options.choice("interpolation", "nearest", "nearest", "bilinear") == "bilinear":
+    kind = _interpolation(formula) if spatial == 2 else "nearest"
+    if kind == "bilinear":
         return back(formula.apply(Resize("linear", factors=sizes), as_float(y)), spatial, first)
+    if kind != "nearest":
+        given = [y.size(axis) for axis in (1, 2)]
+        if None in given:
+            raise formula.refused("the size of its images is not known")
+        height, width = (size * factor for size, factor in zip(given, sizes, strict=True) if size is not None)
+        return back(resampled(formula, as_float(y), (height, width), kind, False), spatial, first)
     for axis, times in enumerate(sizes, 1):
         y = y.repeated(axis, times)
     return back(y, spatial, first)
 
 
-@expands("Resizing")
-def resizing(formula: Formula) -> Value:
-    """Images sampled anew at a size of ``height`` by ``width``."""
-    options, first = formula.options, channels_first(formula)
-    for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"):
-        options.only(key, False)
-    options.inert("fill_mode", "fill_value")
-    kind = options.choice("interpolation", "bilinear", "bilinear", "nearest")
-    if kind == "bilinear":
-        options.only("antialias", False)
-    options.inert("antialias")
-    x = channels_last(as_float(formula.x), 2, first)
-    size = (options.whole("height"), options.whole("width"))
-    return back(formula.apply(Resize("linear" if kind == "bilinear" else "nearest", size), x), 2, first)
-
-
-@expands("CenterCrop")
-def center_crop(formula: Formula) -> Value:
-    """The middle of images, ``height`` by ``width``, of those that are no smaller."""
-    options, first = formula.options, channels_first(formula)
-    y = as_float(formula.x)
-    for axis, key in enumerate(("height", "width"), 2 if first else 1):
-        size, wanted = y.size(axis), options.whole(key)
-        if size is None:
-            raise formula.refused("the size of its images is not known")
-        if size < wanted:
-            raise formula.refused(f"its images are smaller than {key}={wanted}: it resizes those")
-        low = (size - wanted) // 2
-        y = y.sliced(axis, low, low + wanted)
-    return y
+def _interpolation(formula: Formula) -> str:
+    return formula.options.choice("interpolation", "nearest", "nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")

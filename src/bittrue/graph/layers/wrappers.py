@@ -106,3 +106,11 @@ def _single(formula: Formula, results: tuple[Value, ...]) -> Value:
     if len(results) != 1:
         raise formula.refused(f"its layer returns {len(results)} tensors")
     return results[0]
+
+
+@expands("SpectralNormalization")
+def spectral_normalization(formula: Formula) -> Value:
+    """The layer inside, whose kernel training has left normalised."""
+    formula.options.inert("power_iterations")
+    layer = _inside(formula, "layer", formula.layer.weights)  # theirs lie on both sides of the vector of training
+    return _single(formula, _called(formula, layer, formula.x, 0, {}))

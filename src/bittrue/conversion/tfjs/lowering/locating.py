@@ -65,4 +65,4 @@ def _multiplied(scope: Scope, x: Tensor, factors: tuple[int, ...]) -> Tensor:
     if None not in spatial:
         return scope.nodes.ints([(size or 0) * factor for size, factor in zip(spatial, factors, strict=True)])
     sizes = scope.sliced(scope.shape_of(x), [(0, 1, 3, 1)], (2,))
-    return scope.node("Mul", (sizes, scope.nodes.ints(factors)), (2,))
+    return scope.node("Mul", (sizes, scope.nodes.constant(np.asarray(factors, np.int32))), (2,))

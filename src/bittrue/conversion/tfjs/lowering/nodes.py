@@ -35,7 +35,7 @@ class Nodes:
         self.listed: list[dict[str, Any]] = []
         self.arrays: dict[str, Array] = {}
         self._names: set[str] = set()
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
+        self._constants: dict[tuple[str, str, tuple[int, ...], bytes], Tensor] = {}
 
     def name(self, wanted: str) -> str:
         """A name like ``wanted`` that is free: letters, digits and ``_.-/`` alone, and no digit in front.
@@ -70,13 +70,24 @@ class Nodes:
         return Tensor(name, spec)
 
     def constant(self, value: Array) -> Tensor:
-        """A node for an array of float32, int32 or bool that is no weight; equal ones share one."""
-        key = (value.dtype.name, value.shape, value.tobytes())
-        if key not in self._constants:
-            made = self.weight("constants/constant", value)
-            self._constants[key] = Tensor(made.node, made.spec, value)
-        return self._constants[key]
+        """A node for an array of float32, int32 or bool that is computed with; equal ones share one."""
+        return self._shared(value, "constant")
+
+    def parameter(self, value: Array) -> Tensor:
+        """The same for what TensorFlow.js itself reads of a node, such as axes, shapes and what to pad with.
+
+        Never one that is computed with: that has gone to the GPU, and to wait for it there is slow on webgl and
+        loses the device on webgpu.
+        """
+        return self._shared(value, "parameter")
 
     def ints(self, values: Sequence[int] | Sequence[Sequence[int]] | int) -> Tensor:
-        """A constant of whole numbers."""
-        return self.constant(np.asarray(values, np.int32))
+        """A parameter of whole numbers."""
+        return self.parameter(np.asarray(values, np.int32))
+
+    def _shared(self, value: Array, role: str) -> Tensor:
+        key = (role, value.dtype.name, value.shape, value.tobytes())
+        if key not in self._constants:
+            made = self.weight(f"constants/{role}", value)
+            self._constants[key] = Tensor(made.node, made.spec, value)
+        return self._constants[key]

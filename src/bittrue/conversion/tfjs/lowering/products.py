@@ -10,6 +10,7 @@ import numpy as np
 from bittrue.ops import Einsum, MatMul, Shape
 from bittrue.ops.base import broadcast
 
+from ..defects import present
 from .attributes import flag
 from .nodes import Tensor
 from .registry import lowers
@@ -37,7 +38,8 @@ def _flat(scope: Scope, a: Tensor, b: Tensor) -> Tensor:
 def _batched(scope: Scope, a: Tensor, b: Tensor) -> Tensor:
     leading = broadcast(a.spec.shape[:-2], b.spec.shape[:-2])
     assert leading is not None
-    a, b = (_spread(scope, x, leading) for x in (a, b))
+    if present("batch-mat-mul-broadcast", scope.version):
+        a, b = (_spread(scope, x, leading) for x in (a, b))
     attributes = {"adj_x": flag(False), "adj_y": flag(False)}
     shape = (*leading, a.spec.shape[-2], b.spec.shape[-1])
     return scope.node("BatchMatMulV2", _real(scope, a, b), shape, attributes)

@@ -11,6 +11,7 @@ from bittrue.errors import Unsupported
 from bittrue.graph.model import LayerNode
 from bittrue.ops import Shape, TensorSpec
 
+from ..defects import present
 from ..layer_config import refused
 from ..versions import Version
 from .attributes import Attribute, held, type_of, whole
@@ -67,7 +68,7 @@ class Scope:
         """
         if held(x.spec.dtype) == held(dtype):
             return x
-        if dtype == np.bool_:
+        if dtype == np.bool_ and present("wasm-cast-bool", self.version):
             zero = self.nodes.constant(np.asarray(0, held(x.spec.dtype)))
             compared = self.node("NotEqual", (x, zero), x.spec.shape)
             return Tensor(compared.node, TensorSpec(x.spec.shape, dtype))
@@ -110,11 +111,14 @@ class Scope:
             if isinstance(size, int):
                 fixed.append(size)
                 continue
-            pieces += [self.nodes.ints(fixed)] if fixed else []
+            pieces += self._listed(fixed)
             fixed = []
             pieces.append(self.size(size))
-        pieces += [self.nodes.ints(fixed)] if fixed else []
+        pieces += self._listed(fixed)
         return self.concatenated(pieces, 0)
+
+    def _listed(self, sizes: Sequence[int]) -> list[Tensor]:
+        return [self.nodes.constant(np.asarray(sizes, np.int32))] if sizes else []
 
     def shape_of(self, x: Tensor) -> Tensor:
         """The sizes of ``x`` as a vector, when the model runs."""
@@ -164,5 +168,5 @@ class Scope:
             return x
         shape = tuple(n if n is None else n + sum(pair) for n, pair in zip(x.spec.shape, widths, strict=True))
         amounts = self.nodes.ints([list(pair) for pair in widths])
-        filling = self.nodes.constant(np.asarray(value, held(x.spec.dtype)))
+        filling = self.nodes.parameter(np.asarray(value, held(x.spec.dtype)))
         return self.node("PadV2", (x, amounts, filling), shape)

@@ -9,6 +9,7 @@ import numpy as np
 from bittrue.ops import Broadcast, Concat, Gather, Pad, Repeat, Reshape, Slice, Transpose
 from bittrue.ops.base import promote
 
+from ..defects import present
 from ..versions import known
 from .attributes import type_of, whole
 from .nodes import Tensor
@@ -53,15 +54,16 @@ def cut(scope: Scope, op: Slice, x: Tensor) -> Tensor:
     """
     axis, shape = op.axis % x.spec.rank, op.infer(x.spec)[0].shape
     cuts = [(axis, op.start, op.stop, op.step)]
-    if op.step == 1 or x.spec.dtype.name == "float32":
+    kind = "bool" if x.spec.dtype == np.bool_ else "int"
+    if op.step == 1 or x.spec.dtype.name == "float32" or not present(f"wasm-strided-slice-{kind}", scope.version):
         return scope.sliced(x, cuts, shape)
-    if x.spec.dtype == np.bool_:
+    if kind == "bool":
         real = scope.sliced(scope.cast(x, np.dtype(np.float32)), cuts, shape)
         return scope.cast(real, x.spec.dtype)
     size = x.spec.shape[axis]
     if size is None:
         raise scope.refused("it takes every so many of whole numbers whose count is not known beforehand")
-    places = scope.nodes.ints(list(range(size))[op.start : op.stop : op.step])
+    places = scope.nodes.constant(np.arange(size, dtype=np.int32)[op.start : op.stop : op.step])
     attributes = {"Tindices": _TYPE, "Taxis": _TYPE, "batch_dims": whole(0)}
     return scope.node("GatherV2", (x, places, scope.nodes.ints(axis)), shape, attributes, types=("Tparams",))
 

@@ -10,11 +10,13 @@ import numpy as np
 from bittrue.ops import Conv, ConvTranspose, Pool
 from bittrue.ops.window import dilated, paddings
 
+from ..defects import present
 from ..versions import Version
 from .attributes import Attribute, text, wholes
 from .nodes import Tensor
 from .registry import lowers
 from .scope import Scope
+from .volumes import transposed_in_volume
 
 __all__ = ["with_axis", "without_axis"]
 
@@ -127,12 +129,12 @@ def _grouped(scope: Scope, op: Conv, x: Tensor, kernel: Tensor) -> Tensor:
 
 @lowers(ConvTranspose)
 def conv_transpose(scope: Scope, op: ConvTranspose, x: Tensor, kernel: Tensor) -> Tensor:
-    """Conv2DBackpropInput of all that comes out, cropped or padded after that."""
+    """Conv2DBackpropInput of all that comes out, cropped or padded after that; over three axes a convolution."""
     _check_real(scope, x, kernel)
     if len(op.strides) == 1:
         return _transposed_along_one_axis(scope, op, x, kernel)
     if len(op.strides) > 2:
-        raise scope.refused("graph-models of TensorFlow.js have no transposed convolution of three axes")
+        return transposed_in_volume(scope, op, x, kernel)
     if max(op.dilation) > 1:
         kernel = _spread(scope, kernel, op.dilation)
     full = _uncropped(scope, op, x, kernel)
@@ -168,8 +170,8 @@ def _measured(scope: Scope, x: Tensor, sizes: Sequence[int | None], filters: int
 
 def _counted(scope: Scope, x: Tensor, pairs: Sequence[tuple[int, int]], filters: int) -> Tensor:
     """The same for spatial sizes that are not known beforehand."""
-    slopes = scope.nodes.ints([1, *(stride for _, stride in pairs), 0])
-    offsets = scope.nodes.ints([0, *(extent - stride for extent, stride in pairs), filters])
+    slopes = scope.nodes.constant(np.asarray([1, *(stride for _, stride in pairs), 0], np.int32))
+    offsets = scope.nodes.constant(np.asarray([0, *(extent - stride for extent, stride in pairs), filters], np.int32))
     steps = scope.node("Mul", (scope.shape_of(x), slopes), (4,))
     return scope.node("AddV2", (steps, offsets), (4,))
 
@@ -202,7 +204,8 @@ def pool(scope: Scope, op: Pool, x: Tensor) -> Tensor:
         padding = op.padding if isinstance(op.padding, str) else ((0, 0), *op.padding)
         flat = Pool(op.kind, (1, *op.size), (1, *op.strides), padding)
         return without_axis(scope, pool(scope, flat, with_axis(scope, x)))
-    if len(op.size) == 3 and (op.kind == "max" or _oversized(op)):
+    wrong = op.kind == "max" and present("wasm-max-pool-3d", scope.version)
+    if len(op.size) == 3 and (wrong or _oversized(op)):
         return _pooled_in_turn(scope, op, x)
     attributes = {
         "ksize": wholes([1, *op.size, 1]),

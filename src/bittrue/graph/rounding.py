@@ -1,0 +1,74 @@
+"""What one layer computes, what rounding may do to it, and what it is expected to do: in one pass over its ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from bittrue.ops import Axioms, Op
+from bittrue.traces import Array
+
+from .evaluate import evaluate_layer, rounded_constant
+from .expansion import Constant, OpNode, Ref
+from .model import LayerNode
+
+__all__ = ["Rounding", "layer_rounding"]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """One output of a call: its exact value, and for each element what a computation may and will be off by.
+
+    ``bound`` is rigorous under the axioms, infinite where they promise nothing. ``variance`` is the expected square
+    of the error, an estimate. ``independent``: of how many independent roundings the errors are made at least.
+    """
+
+    value: Array
+    bound: Array
+    variance: Array
+    independent: float
+
+
+def layer_rounding(
+    layer: LayerNode,
+    inputs: Sequence[Array],
+    axioms: Axioms,
+    call: int = 0,
+    *,
+    expected: Axioms | None = None,
+    replaced: Callable[[Op], Op] | None = None,
+) -> tuple[Rounding, ...]:
+    """What each output of the ``call``-th call of ``layer`` is on ``inputs``, with the bound of `layer_bound`.
+
+    ``expected`` are the axioms that the expectation is made from (None: ``axioms``). ``replaced`` puts another op in
+    an op's place, e.g. one that evaluates a backend's own approximation of a function. Raises as `layer_bound`.
+    """
+    usual = expected or axioms
+
+    def leaf(ref: Ref, value: Array) -> Rounding:
+        error = rounded_constant(value, axioms) if isinstance(ref, Constant) else np.float64(0)
+        freedom = float(np.size(value)) if isinstance(ref, Constant) and np.any(error) else inf
+        unknown = rounded_constant(value, usual) if isinstance(ref, Constant) else np.float64(0)
+        return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom)
+
+    def step(node: OpNode, operands: Sequence[Rounding]) -> Rounding:
+        op = replaced(node.op) if replaced else node.op
+        values = [operand.value for operand in operands]
+        exact = op.evaluate(*values)[0]
+        bound = op.error_bound(axioms, *values, errors=tuple(o.bound for o in operands), exact=exact)
+        variances = tuple(o.variance for o in operands)
+        variance = op.rounding_variance(usual, *values, variances=variances, exact=exact)
+        return Rounding(exact, bound, variance, _freedom(op, operands, exact, bound))
+
+    return evaluate_layer(layer, inputs, call, leaf, step)
+
+
+def _freedom(op: Op, operands: Sequence[Rounding], exact: Array, bound: Array) -> float:
+    """The fewest roundings at any place on the way: a constant's one, a mean's one for each row, …"""
+    before = min((operand.independent for operand in operands), default=inf)
+    if not np.any(bound):
+        return before
+    return min(before, float(op.independent_roundings(exact.shape, *(np.shape(o.value) for o in operands))))

@@ -1,0 +1,65 @@
+"""The verdicts for the terminal: one block for targets with the same bits, the answer first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from bittrue.diagnosis import LayerDiagnosis, Verdict
+
+from .data import ReportData, TargetOutcome
+
+__all__ = ["print_verdicts"]
+
+_STYLE = {
+    Verdict.IDENTICAL: "bold green",
+    Verdict.ROUNDING: "bold green",
+    Verdict.NO_TRUTH: "bold yellow",
+    Verdict.APPROXIMATION: "bold yellow",
+    Verdict.PRECISION: "bold yellow",
+}
+_FAULTS = 6
+"""Layers at fault that are shown of one target; all are in the JSON."""
+
+
+def print_verdicts(data: ReportData, console: Console) -> None:
+    """What each target's differences are; nothing where none was explained."""
+    for group in data.groups:
+        diagnosis = group[0].diagnosis
+        if diagnosis is None:
+            continue
+        names = ", ".join(outcome.target for outcome in group)
+        verdict = Text(str(diagnosis.verdict), _STYLE.get(diagnosis.verdict, "bold red"))
+        console.print(Text.assemble("\n", verdict, f"  {names}"), soft_wrap=True)
+        _paragraph(console, diagnosis.headline)
+        for line in _others(diagnosis.faults):
+            _paragraph(console, f"• {line}")
+    for line in _assumptions(data.targets):
+        _paragraph(console, line, "dim")
+
+
+def _paragraph(console: Console, text: str, style: str = "") -> None:
+    """Indented, and broken between words to the console's width."""
+    width = max(console.width - 2, 40)
+    lines = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+    console.print(Text("\n".join(lines), style), soft_wrap=True)
+
+
+def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:
+    """The faults after the first, which the headline tells."""
+    for entry in faults[1:_FAULTS]:
+        proven = next((cause for cause in entry.causes if cause.proven), None)
+        why = f"{proven.sentence} (proven: {proven.proof})" if proven else entry.sentence
+        yield f"{entry.name} ({entry.class_name}): {entry.verdict}; {why}"
+    if len(faults) > _FAULTS:
+        yield f"and {len(faults) - _FAULTS} more, in the JSON"
+
+
+def _assumptions(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+    found = dict.fromkeys(text for outcome in outcomes if outcome.diagnosis for text in outcome.diagnosis.assumes)
+    if found:
+        yield "The bounds assume, where nobody promises it:"
+    yield from (f"- {text}" for text in found)

@@ -1,0 +1,99 @@
+"""SavedModels in TensorFlow.js: rewritten where every node is known, else node by node; and what exists already as it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.model.saved_models import X, exported, of_function, with_signatures
+
+from bittrue.errors import Unsupported
+from bittrue.pipeline import check, check_models, convert, lint
+from bittrue.report.data import ReportData
+from bittrue.runtimes.discovery import find_node
+
+
+def worst(data: ReportData) -> float:
+    """The largest relative difference over all layers; every layer must have been compared."""
+    (outcome,) = data.targets
+    assert outcome.failure is None, outcome.failure
+    assert outcome.outputs
+    return max(pair.metrics.max_abs_to_scale if pair.metrics else np.inf for pair in outcome.outputs)
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_an_export_of_keras_agrees_layer_by_layer(tmp_path: Path) -> None:
+    folder, _ = exported(tmp_path)
+    assert worst(check(folder, "random:1", ["node:wasm"])) < 1e-5
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_what_has_no_expansion_is_written_node_by_node(tmp_path: Path) -> None:
+    folder = of_function(tmp_path, lambda tf, x: tf.math.acosh(tf.abs(x) + 1.5) * 2.0, None, 3)
+    artifact = convert(folder, tmp_path / "out")
+    assert artifact.reason is not None
+    assert "Acosh" in artifact.reason
+    assert worst(check(folder, "random:1", ["node:cpu"])) < 1e-5
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_a_graph_model_that_exists_is_run_as_it_is(tmp_path: Path) -> None:
+    folder, model = exported(tmp_path)
+    artifact = convert(folder, tmp_path / "out")
+    before = {name: (artifact.folder / name).read_bytes() for name in artifact.files}
+    model.save(tmp_path / "model.keras")
+    data = check_models(tmp_path / "model.keras", artifact.folder, "random:1", ["node:wasm"])
+    assert worst(data) < 1e-5
+    assert before == {name: (artifact.folder / name).read_bytes() for name in artifact.files}
+
+
+def test_what_tfjs_lacks_is_refused_by_name(tmp_path: Path) -> None:
+    folder = of_function(tmp_path, lambda tf, x: tf.math.lgamma(x), None, 3)
+    with pytest.raises(Unsupported, match=r"Lgamma.*no such node"):
+        convert(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    found = lint(folder)
+    assert found.form is None
+    assert "Lgamma" in found.findings[-1].effect
+
+
+def test_loops_are_refused_by_name(tmp_path: Path) -> None:
+    def doubled(tf: object, x: object) -> object:
+        return tf.while_loop(lambda y: tf.reduce_sum(y) < 100.0, lambda y: (y * 2.0,), (x,))[0]  # type: ignore[attr-defined]
+
+    with pytest.raises(Unsupported, match=r"(Enter|While).*asynchronously"):
+        convert(of_function(tmp_path, doubled, None, 3), tmp_path / "out")
+
+
+def test_a_layers_model_is_not_to_be_had(tmp_path: Path) -> None:
+    folder = with_signatures(tmp_path, "apply")
+    with pytest.raises(Unsupported, match="write a graph-model"):
+        convert(folder, tmp_path / "out", form="layers-model")
+    found = lint(folder)
+    assert (found.form, found.convertible) == ("graph-model", False)
+    assert len(found.findings) == 1
+
+
+def test_two_savedmodels_are_compared_by_tensorflow(tmp_path: Path) -> None:
+    folder = with_signatures(tmp_path, "first", "second")
+    data = check_models(f"{folder}#first", f"{folder}#first", {"x": np.abs(X)})
+    assert worst(data) == 0.0
+    assert any("same weights: 1 of 1 tensors bit-identical" in note for note in data.notes)
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_the_nodes_are_what_the_pinned_executor_knows(repository: Path) -> None:
+    node = find_node()
+    assert node is not None
+    done = subprocess.run(
+        [str(node.path), str(repository / "scripts" / "tfjs_nodes.mjs")], capture_output=True, text=True, check=True
+    )
+    kept = repository / "src" / "bittrue" / "conversion" / "tfjs" / "nodes-4.22.0.json"
+    assert json.loads(done.stdout) == json.loads(kept.read_text(encoding="utf-8"))

@@ -1,0 +1,58 @@
+"""Keras and real TensorFlow.js: clean runs accuse nobody, and what is planted in an artifact is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.clean_controls import FAMILIES
+
+from bittrue.model import open_model
+from bittrue.pipeline import check, convert, trace
+from bittrue.report.one_layer import result_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.needs("node", "tensorflow")]
+
+
+@pytest.mark.parametrize("family", ["convolutions", "recurrent", "attention"])
+def test_clean_runs_are_rounding_at_most(family: str) -> None:
+    import keras
+
+    keras.utils.set_random_seed(7)
+    data = check(FAMILIES[family](), "random:7", ["node:cpu", "node:wasm"], batch=2)
+    for outcome in data.targets:
+        assert outcome.diagnosis is not None
+        assert [entry.name for entry in outcome.diagnosis.entries if entry.verdict > "rounding"] == []
+        assert len(outcome.diagnosis.entries) > 3
+
+
+def planted(folder: Path) -> None:
+    """One byte of the first weight file: the exponent of one weight in the middle of the model."""
+    (shard,) = sorted(folder.glob("*.bin"))
+    data = bytearray(shard.read_bytes())
+    at = len(data) // 2 // 4 * 4
+    data[at + 2] ^= 0x40
+    shard.write_bytes(bytes(data))
+
+
+def test_one_weight_changed_in_an_artifact_is_found_and_its_cause_proven(tmp_path: Path) -> None:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    entry = tensor = keras.Input((20,), name="x")
+    for at in range(5):
+        tensor = keras.layers.Dense(20, activation="tanh", name=f"d{at}")(tensor)
+    model: Any = keras.Model(entry, tensor)
+    path = tmp_path / "m.keras"
+    model.save(path)
+    planted(convert(path, tmp_path / "artifact").folder)
+    inputs = {"x": np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)}
+    reference = trace(path, "keras:tensorflow", inputs=inputs)
+    candidate = trace(tmp_path / "artifact", "node:wasm", inputs=inputs)
+    found = result_of(reference, candidate, open_model(path).graph).targets[0].diagnosis
+    assert found is not None
+    (fault,) = found.faults
+    assert (fault.name, fault.side, fault.verdict) == ("d2", "candidate", "bug")
+    assert [(cause.cause, cause.proven) for cause in fault.causes] == [("weights-differ", True)]
