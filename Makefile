@@ -3,6 +3,8 @@
 # make check   the gates and the fast tests, without a browser
 # make bench   the benchmarks, into docs/benchmarks.md
 # make keras2  models that Keras 2.15 itself writes, in an environment of its own
+# make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
+# make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make lock    the requirement files and package-lock.json anew, to the newest versions
 # make clean   removes everything that the above have made, .venv included
@@ -11,7 +13,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench keras2 wheel lock clean
+.PHONY: help setup demo test check bench keras2 applications conformance wheel lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -46,9 +48,15 @@ bench:
 	@$(SETUP) && "$$python" scripts/setup.py bench
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+applications: setup
+	@$(BIN)/python scripts/applications.py $(ARGS)
+
 keras2:
 	@$(SETUP) venv packages bittrue
 	@$(BIN)/python scripts/keras2.py $(ARGS)
+
+conformance: setup
+	@$(BIN)/python scripts/conformance.py --shard $(or $(SHARD),1/1) --write $(ARGS)
 
 wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels

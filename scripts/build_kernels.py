@@ -40,7 +40,12 @@ FLAGS = (
     "-Wl,--strip-all",
 )
 
-EXACT_FLAGS = ("-mbulk-memory", "-Wl,-z,stack-size=131072")
+EXACT_FLAGS = (
+    "-mbulk-memory",
+    "-mllvm",
+    "-disable-lsr",  # which takes the offsets out of loads, where they cost nothing
+    "-Wl,-z,stack-size=131072",
+)
 
 
 class BuildError(Exception):

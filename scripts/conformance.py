@@ -2,8 +2,8 @@
 
 Every layer class and activation of Keras with every option that changes the numbers is converted, run on each target
 and compared with the float64 evaluation. Results are appended as JSON lines, dated, to ``build/conformance``; a case
-that is there already, for the same sources and targets, is not run again. ``--report`` writes ``docs/coverage.md`` from what
-is there. Exits with 1 if a case is silently wrong or fails.
+that is there already, for the same sources and targets, is not run again. ``--report`` writes ``docs/coverage.md``
+from what is there. Exits with 1 if a case is silently wrong or fails.
 """
 
 from __future__ import annotations
@@ -64,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(cases: list, targets: list[str], place: Path, *, again: bool) -> None:  # type: ignore[type-arg]
-    from bittrue.runtimes.host import Host
     from tests.conformance import ledger
     from tests.conformance.running import prepare, run_all
+
+    from bittrue.runtimes.host import Host
 
     warnings.filterwarnings("ignore")
     done = set() if again else ledger.done(place.parent, targets)

@@ -78,13 +78,18 @@ def converting(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.needs("tensorflow")
-def test_the_conversion_section_is_what_is_printed(converting: Path) -> None:
+def test_the_conversion_section_is_what_is_printed(converting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from bittrue.cli.app import main
+
+    monkeypatch.chdir(converting)
     found = list(transcript("Converting"))
     assert len(found) >= 7
     for command, said in found:
-        done = bittrue(command, converting)
-        assert fits(done.stdout + done.stderr, said), f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        assert (done.returncode == 0) is not said.startswith("bittrue: ")
+        done = CliRunner().invoke(main, shlex.split(command)[1:])
+        assert fits(done.output, said), f"{command}\n{done.output[-3000:]}"
+        assert (done.exit_code == 0) is not said.startswith("bittrue: ")
 
 
 @pytest.fixture(scope="module")

@@ -202,7 +202,7 @@ static void one_row(const Call *call, const Row *row, float *out, int32_t n) {
   }
 }
 
-// Calls `each` for every row of the iteration space; a unit is one row, in row-major order.
+// Every row of the iteration space; a unit is one row, in row-major order.
 void run_elements(const Call *call, int32_t begin, int32_t end) {
   int32_t last = call->rank - 1, n = call->size[last];
   Row row;
@@ -217,6 +217,20 @@ void run_elements(const Call *call, int32_t begin, int32_t end) {
     for (int32_t k = 0; k < OPERANDS; k++) row.at[k] = words(call->in[k]) + offset[k];
     one_row(call, &row, words(call->out) + (int64_t)unit * n, n);
   }
+}
+
+// The words from `begin` to `end` of a call with one axis, or the rows that they are of a call with two.
+void run_elements_between(const Call *call, int32_t begin, int32_t end) {
+  if (call->rank == 2) {
+    run_elements(call, begin / call->size[1], end / call->size[1]);
+    return;
+  }
+  Row row;
+  for (int32_t k = 0; k < OPERANDS; k++) {
+    row.step[k] = call->step[k][0];
+    row.at[k] = words(call->in[k]) + (int64_t)begin * row.step[k];
+  }
+  one_row(call, &row, words(call->out) + begin, end - begin);
 }
 
 // A strided view into a strided view, word by word; a unit is one row.

@@ -40,6 +40,7 @@ typedef struct {
   int32_t kernel, code, sub, dtype;  // which kernel; of which op; which of its functions; of which numbers
   int32_t op;                        // place in the plan, for messages
   int32_t units;                     // parts of the output, each computed by itself
+  int32_t part, total, trail;        // words of a part and of all; calls behind it that follow part by part
   int32_t in[OPERANDS], out, scratch;
   int32_t rank, size[RANK], step[OPERANDS][RANK], out_step[RANK];
   int32_t fact[FACTS];
@@ -63,6 +64,7 @@ INLINE int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 // memory.c
 int32_t room(int64_t bytes);
 int32_t mark(void);
+int32_t bottom(void);
 void release(int32_t to);
 void blocks_reset(int32_t base);
 int32_t block_take(int32_t words);
@@ -84,6 +86,7 @@ double pow64(double x, double y);
 
 // kernels: the units from `begin` to `end`
 void run_elements(const Call *call, int32_t begin, int32_t end);
+void run_elements_between(const Call *call, int32_t begin, int32_t end);
 void run_copy(const Call *call, int32_t begin, int32_t end);
 void run_fill(const Call *call, int32_t begin, int32_t end);
 void run_product(const Call *call, int32_t begin, int32_t end);
@@ -98,11 +101,13 @@ int32_t run_gather(const Call *call, int32_t begin, int32_t end);
 void run_position(const Call *call, int32_t begin, int32_t end);
 void run_resize(const Call *call, int32_t begin, int32_t end);
 void run_pack(const Call *call, int32_t begin, int32_t end);
+void trail_calls(Call *calls, int32_t count);
 int32_t run_calls(const Call *calls, int32_t count);
 extern int32_t loop_step;  // of the loop that is running
 
 // product.c
-enum { WIDTH = 8, TILE = 96 };  // columns of a packed panel; rows that share a pass over the matrix
+// Columns of a packed panel; rows that share a pass over the matrix; positions of a part of a depthwise convolution.
+enum { WIDTH = 8, TILE = 96, STRIP = 32 };
 int64_t packed_words(int32_t depth, int32_t columns);
 void pack(const float *matrix, int32_t depth, int32_t row, int32_t column, int32_t columns, float *packed);
 

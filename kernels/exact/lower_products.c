@@ -57,6 +57,10 @@ static int32_t resolve_matmul(const Step *step) {
     call->step[0][axis] = step_a[axis];
     call->step[1][axis] = step_b[axis];
   }
+  if (!lead && columns && size_of(step->result)) {
+    call->part = TILE * columns;
+    call->total = (int32_t)size_of(step->result);
+  }
   int32_t facts[5] = {rows, depth, columns, known, tiles};
   for (int32_t i = 0; i < 5; i++) call->fact[i] = facts[i];
   return FINE;
@@ -136,6 +140,10 @@ static int32_t emit_windows(const Step *step, const Windows *g, int32_t kernel, 
   call->in[2] = step->op->operands == 3 ? address_of(operand(step, 2)) : 0;
   call->out = address_of(step->result);
   call->scratch = address;
+  if (kind != K_TRANSPOSED) {
+    call->part = (kind == K_WINDOWS ? TILE : STRIP) * g->filters;
+    call->total = (int32_t)size_of(step->result);
+  }
   return FINE;
 }
 
@@ -166,7 +174,7 @@ static int32_t resolve_conv(const Step *step) {
   int32_t depth = (int32_t)size_between(kernel, 0, spatial + 1), address;
   double cost = (double)size_of(step->result) * larger(depth, 1);
   if (kernel->size[spatial] == 1 && groups == g.filters && groups > 1)
-    return emit_windows(step, &g, address_of(kernel), K_DEPTHWISE, g.count, 1, cost);
+    return emit_windows(step, &g, address_of(kernel), K_DEPTHWISE, (g.count + STRIP - 1) / STRIP, 1, cost);
   TRY(panels(step, depth, g.filters / groups, groups, &address));
   return emit_windows(step, &g, address, K_WINDOWS, (g.count + TILE - 1) / TILE, TILE, cost);
 }

@@ -19,6 +19,8 @@ int32_t mark(void) {
   return (int32_t)used;
 }
 
+int32_t bottom(void) { return (int32_t)(uintptr_t)&__heap_base; }
+
 void release(int32_t to) { used = (uint32_t)to; }
 
 // The address of `bytes` more, 0 where memory cannot grow.

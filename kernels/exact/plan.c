@@ -301,7 +301,7 @@ EXPORT(reserve) int32_t reserve(int32_t bytes) { return prepared ? 0 : room((uin
 
 // Whether a constant lies where something was reserved.
 static int placed(int32_t address, int64_t words) {
-  return address > 0 && address % 4 == 0 && (int64_t)address + 4 * words <= mark();
+  return address >= bottom() && address % 4 == 0 && (int64_t)address + 4 * words <= mark();
 }
 
 static int32_t read_values(const int32_t **at) {
@@ -418,7 +418,9 @@ static int32_t prepare_for(const int32_t *shapes) {
   if (!room(arena)) return NO_MEMORY;
   calls = (Call *)words(table);
   blocks_reset(start);
-  return resolve(shapes);
+  TRY(resolve(shapes));
+  trail_calls(calls, call_count);
+  return FINE;
 }
 
 // Resolve the program for inputs of `shapes`, their sizes one after the other. May be called again for others.

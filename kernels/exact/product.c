@@ -5,7 +5,7 @@
 // again, when the products come by stretches that fit the cache, is the same float32.
 #include "exact.h"
 
-enum { STRETCH = 384 };  // products taken up at once
+enum { STRETCH = 512 };  // products taken up at once
 
 int64_t packed_words(int32_t depth, int32_t columns) {
   return (int64_t)((columns + WIDTH - 1) / WIDTH) * WIDTH * depth;
@@ -58,6 +58,19 @@ INLINE void put(float *p, v128_t v, int32_t count) {
   for (int32_t i = 0; i < smaller(count, 4); i++) p[i] = four[i];
 }
 
+// The k-th product of each accumulator.
+INLINE void step(const int R, const int P, const float *const *a, const float *const *b, uint32_t k,
+                 v128_t acc[8][2]) {
+  for (int p = 0; p < P; p++) {
+    v128_t b0 = wasm_v128_load(b[p] + k * WIDTH), b1 = wasm_v128_load(b[p] + k * WIDTH + 4u);
+    for (int q = 0; q < R; q++) {
+      v128_t x = wasm_v128_load32_splat(a[q] + k);
+      acc[q * P + p][0] = wasm_f32x4_add(acc[q * P + p][0], wasm_f32x4_mul(x, b0));
+      acc[q * P + p][1] = wasm_f32x4_add(acc[q * P + p][1], wasm_f32x4_mul(x, b1));
+    }
+  }
+}
+
 // R rows by P panels of outputs: taps `first` to `last`, elements `from` to `to` of each.
 INLINE void tile(const int R, const int P, const Rows *rows, const Target *target, int32_t r, int32_t panel,
                  int32_t first, int32_t last, int32_t from, int32_t to, int begins) {
@@ -81,16 +94,21 @@ INLINE void tile(const int R, const int P, const Rows *rows, const Target *targe
     const float *a[4];
     for (int q = 0; q < R; q++) a[q] = rows->at[t * rows->pitch + r + q];
     const float *b = target->packed + ((int64_t)panel * length + (int64_t)rows->order[t] * rows->depth + from) * WIDTH;
-    for (int32_t k = from; k < to; k++, b += WIDTH)
-      for (int p = 0; p < P; p++) {
-        v128_t b0 = wasm_v128_load(b + (int64_t)p * length * WIDTH);
-        v128_t b1 = wasm_v128_load(b + (int64_t)p * length * WIDTH + 4);
-        for (int q = 0; q < R; q++) {
-          v128_t x = wasm_v128_load32_splat(a[q] + k);
-          acc[q * P + p][0] = wasm_f32x4_add(acc[q * P + p][0], wasm_f32x4_mul(x, b0));
-          acc[q * P + p][1] = wasm_f32x4_add(acc[q * P + p][1], wasm_f32x4_mul(x, b1));
-        }
-      }
+    const float *panel_at[4];
+    for (int p = 0; p < P; p++) panel_at[p] = b + (int64_t)p * length * WIDTH;
+    for (int q = 0; q < R; q++) a[q] += from;
+    int32_t left = to - from;
+    for (; left >= 4; left -= 4) {
+#pragma unroll
+      for (uint32_t k = 0; k < 4; k++) step(R, P, a, panel_at, k, acc);
+      for (int q = 0; q < R; q++) a[q] += 4;
+      for (int p = 0; p < P; p++) panel_at[p] += 4 * WIDTH;
+    }
+    for (; left > 0; left--) {
+      step(R, P, a, panel_at, 0, acc);
+      for (int q = 0; q < R; q++) a[q]++;
+      for (int p = 0; p < P; p++) panel_at[p] += WIDTH;
+    }
   }
   for (int q = 0; q < R; q++)
     for (int p = 0; p < P; p++) {
@@ -231,13 +249,13 @@ void run_windows(const Call *call, int32_t begin, int32_t end) {
   }
 }
 
-// One kernel a channel. A unit is one output position.
+// One kernel a channel. A unit is a strip of output positions.
 void run_depthwise(const Call *call, int32_t begin, int32_t end) {
   const Windows *g = (const Windows *)call->fact;
   int32_t taps = g->tap[0] * g->tap[1] * g->tap[2], channels = g->channels;
   const float *kernel = words(call->in[1]), *bias = call->in[2] ? words(call->in[2]) : 0;
   Scratch s = scratch_of(call, g, taps);
-  for (int32_t unit = begin; unit < end; unit++) {
+  for (int32_t unit = begin * STRIP; unit < smaller(end * STRIP, g->count); unit++) {
     addresses(g, words(call->in[0]), s.zeros, unit, s.at, 1);
     float *out = words(call->out) + (int64_t)unit * channels;
     int32_t c = 0;

@@ -223,7 +223,7 @@ def convert(
     from bittrue.runtimes.tfjs import BUNDLED
 
     rules = [parse_quantize(text) for text in quantize]
-    opened = open_model(model, trust=trust, custom=custom)
+    opened = _convertible(open_model(model, trust=trust, custom=custom), form, shims)
     return write(
         opened.graph,
         Path(out),
@@ -245,6 +245,14 @@ def export(model: Any, out: Path, *, trust: bool = False, custom: Sequence[Any] 
     from bittrue.model import open_model
 
     return write(open_model(model, trust=trust, custom=custom).graph, Path(out))
+
+
+def _convertible(opened: OpenedModel, form: Form, shims: bool) -> OpenedModel:
+    """The model as it is, or as TensorFlow traces it where it has layers of somebody's own, which have no ops here."""
+    from bittrue.graph.layers import is_known
+
+    strange = opened.nodes is None and any(not is_known(layer) for _, layer in opened.graph.walk())
+    return opened.traced() if strange and form != "layers-model" and not shims else opened
 
 
 def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Sequence[Any] = ()) -> Lint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -112,7 +111,11 @@ class Session:
         name = "keras_converted" if version == BUNDLED else f"keras_converted-{version}"
         keep = self._artifacts or self.run.save
         if keep is None:
-            keep = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bittrue-")))
+            from bittrue.runtimes.processes import Scratch
+
+            scratch = Scratch()
+            self._stack.callback(scratch.remove)
+            keep = scratch.path
         return keep / name
 
     def _host(self) -> Any:
@@ -180,8 +183,10 @@ class Session:
         from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
 
         other, fed = (candidate.session, candidate.inputs) if candidate else (self, inputs)
+        notes: dict[str, None] = {}
         for version in dict.fromkeys(target.version for target in targets if not (target.is_keras or target.is_exact)):
-            other.artifact(version)  # a model that cannot be converted is refused before anything runs
+            # A model that cannot be converted is refused before anything runs.
+            notes |= dict.fromkeys(other.artifact(version).notes)
         base = self.trace(reference, inputs, self._reference_options(reference))
         truth = self._truth(inputs)
         accuracy = from_truth(truth, base) if truth is not None else None
@@ -190,7 +195,8 @@ class Session:
         outcomes = tuple(other._outcome(target, fed, base, own, models=candidate is not None) for target in targets)
         facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
         known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest(), base)
-        data = ReportData(command, _model_facts(self.opened), facts, description, known, outcomes)
+        model = _model_facts(self.opened)
+        data = ReportData(command, model, facts, description, known, outcomes, notes=tuple(notes))
         return self._explained(data, base, two_models=candidate is not None) if self.run.explain else data
 
     def _explained(self, data: ReportData, base: Trace, *, two_models: bool) -> ReportData:

@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.conversion.transformer_cases import CASES, inputs_of, seeded
 from tests.models.mobilenet import image
 
-__all__ = ["Architecture", "build", "census", "images", "names"]
+from bittrue.graph.model import Graph
+
+__all__ = ["BLOCKS", "Architecture", "blocks", "build", "census", "given", "names"]
+
+BLOCKS = "transformer blocks"
+"""The family of the cases of `tests.conversion.transformer_cases`, which are examined beside the architectures."""
 
 LARGEST = 100_000_000
 """Parameters."""
@@ -24,7 +30,7 @@ _STEP = 1024
 
 @dataclass(frozen=True)
 class Architecture:
-    """One function of keras.applications. ``size``: side of the smallest image it takes, in pixels."""
+    """One function of keras.applications. ``size``: side of the smallest image it takes, in pixels; 0 for a block."""
 
     name: str
     family: str
@@ -45,8 +51,20 @@ def census() -> list[Architecture]:
     return sorted((one for one in found if one.parameters <= LARGEST), key=lambda one: (one.family, one.parameters))
 
 
+def blocks() -> list[Architecture]:
+    """The transformer blocks; how large they are is of no interest."""
+    return [Architecture(case.__name__, BLOCKS, 0, 0) for case in CASES]
+
+
+def given(model: Any, graph: Graph, family: str) -> dict[str, NDArray[Any]]:
+    """What the model is fed, by input."""
+    return inputs_of(graph) if family == BLOCKS else {graph.inputs[0].name: images(model)}
+
+
 def build(architecture: Architecture, seed: int = 1) -> Any:
     """The model for the smallest image, seeded and calibrated on eight images."""
+    if architecture.family == BLOCKS:
+        return seeded(next(case for case in CASES if case.__name__ == architecture.name)())
     model = _function(architecture.name)(weights=None, input_shape=(architecture.size, architecture.size, 3))
     rng = np.random.default_rng(seed)
     for layer in model._flatten_layers(include_self=False):

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.applications.architectures import Architecture
+from tests.applications.architectures import BLOCKS, Architecture, blocks
 from tests.applications.page import page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,7 @@ KEPT = ROOT / "build" / "applications"
 PAGE = ROOT / "docs" / "applications.md"
 SMALL = 15_000_000  # parameters up to which TensorFlow.js's own cpu backend is asked as well
 LIMIT = 3600.0  # seconds for one architecture
+_GRAPHICS = ("chrome:webgl", "chrome:webgpu")
 CENSUS = "import json; from tests.applications.architectures import census; from dataclasses import asdict; "
 CENSUS += "print(json.dumps([asdict(one) for one in census()]))"
 
@@ -34,7 +35,7 @@ CENSUS += "print(json.dumps([asdict(one) for one in census()]))"
 def main(arguments: list[str]) -> int:
     """Examine what is asked for and write the page. Returns how many architectures failed."""
     options = _options(arguments)
-    everyone = _census()
+    everyone = [*_census(), *blocks()]
     chosen = [one for one in everyone if not options.names or one.name in options.names]
     index, count = (int(part) for part in options.shard.split("/"))
     failed = 0
@@ -63,11 +64,13 @@ def _census() -> list[Architecture]:
 
 
 def _targets(one: Architecture, everyone: list[Architecture]) -> list[str]:
-    """wasm for all, cpu for the small ones, and the graphics backends for the smallest of each family."""
+    """wasm for all, cpu for the small ones, and the graphics backends for blocks and the smallest of each family."""
+    if one.family == BLOCKS:
+        return ["node:wasm", "node:cpu", *_GRAPHICS]
     smallest = min((other for other in everyone if other.family == one.family), key=lambda other: other.parameters)
     targets = ["node:wasm"]
     targets += ["node:cpu"] if one.parameters <= SMALL else []
-    return [*targets, "chrome:webgl", "chrome:webgpu"] if one == smallest else targets
+    return [*targets, *_GRAPHICS] if one == smallest else targets
 
 
 def _file(one: Architecture) -> Path:
@@ -110,7 +113,8 @@ def _child(arguments: list[str]) -> str:
 
 
 def _write_page() -> None:
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(KEPT.glob("[A-Z]*.json"))]
+    kept = [path for path in sorted(KEPT.glob("*.json")) if not path.name.startswith("census")]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
     if results:
         PAGE.write_text(page(results), encoding="utf-8", newline="\n")
 

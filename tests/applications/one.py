@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.applications.architectures import Architecture, build, images
+from tests.applications.architectures import Architecture, build, given
 from tests.conversion.own_errors import OwnError, axioms_of, own_errors
 
 from bittrue.conversion.tfjs import Artifact, convert
@@ -64,7 +64,7 @@ def examine(architecture: Architecture, targets: list[str]) -> Result:
     result = Result(asdict(architecture))
     model = build(architecture)
     graph = open_model(model).graph
-    inputs = {graph.inputs[0].name: images(model)}
+    inputs = given(model, graph, architecture.family)
     with tempfile.TemporaryDirectory(prefix="applications-") as folder, Host() as host:
         begun = time.monotonic()
         try:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from tests.conformance.cases import Case, Feed, Made, Shared
 
 from bittrue.traces import Array
-from tests.conformance.cases import Case, Feed, Made, Shared
 
 __all__ = ["BATCH", "Built", "build"]
 
@@ -87,9 +87,9 @@ def _drawn(draw: np.random.Generator, weight: Any) -> Array:
     if not str(weight.dtype).startswith("float") or weight.path.endswith(_TABLES):
         return np.asarray(weight)
     if "variance" in weight.name:
-        return draw.uniform(0.5, 2, size=weight.shape).astype(np.float32)
+        return np.asarray(draw.uniform(0.5, 2, size=weight.shape), np.float32)
     fan = int(np.prod(weight.shape[:-1])) if len(weight.shape) > 1 else 1
-    return (draw.normal(size=weight.shape) / np.sqrt(max(fan, 1))).astype(np.float32)
+    return np.asarray(draw.normal(size=weight.shape) / np.sqrt(max(fan, 1)), np.float32)
 
 
 _TABLES = ("real_kernel", "imag_kernel", "count", "mean_normalization")
@@ -99,18 +99,18 @@ def _fed(draw: np.random.Generator, feed: Feed) -> Array:
     shape = (BATCH, *feed.shape)
     match feed.kind:
         case "normal":
-            return draw.normal(size=shape, scale=2).astype(np.float32)
+            return np.asarray(draw.normal(size=shape, scale=2), np.float32)
         case "image":
-            return np.rint(draw.uniform(0, 255, size=shape)).astype(np.float32)
+            return np.asarray(np.rint(draw.uniform(0, 255, size=shape)), np.float32)
         case "below":
-            return draw.integers(0, feed.limit, size=shape).astype(np.int32)
+            return np.asarray(draw.integers(0, feed.limit, size=shape), np.int32)
         case "truth":
             # Along the last axis somewhere true: what is masked throughout has no one answer.
-            found = draw.random(size=shape) > 0.4
+            found: Array = draw.random(size=shape) > 0.4
             found[..., 0] = True
             return found
         case "steps":
             lengths = draw.integers(1, feed.shape[0] + 1, size=BATCH)
-            return np.arange(feed.shape[0]) < lengths[:, None]
+            return np.asarray(np.arange(feed.shape[0]) < lengths[:, None])
         case _:
-            return draw.choice(_WORDS, size=shape)
+            return np.asarray(draw.choice(_WORDS, size=shape))

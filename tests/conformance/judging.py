@@ -46,7 +46,11 @@ APPROXIMATIONS: Mapping[str, Mapping[str, tuple[Allowance, str]]] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """``verdict``: ``rounding``, ``approximation`` (``named``) or ``wrong``. ``worst`` is the largest ratio of distance to bound."""
+    """``verdict``: ``rounding``, ``approximation`` (``named``) or ``wrong``.
+
+    ``worst`` is the largest distance to the exact answer in parts of its bound, ``relative`` in parts of the tensor's
+    largest element.
+    """
 
     verdict: str
     worst: float
@@ -99,7 +103,7 @@ def judge(
     backend: str,
     exact: Sequence[Bounded] | None = None,
 ) -> Judgement:
-    """What ``outputs`` are, of a backend called ``backend``. ``exact`` are the bounds under its base axioms, if known."""
+    """What ``outputs`` of ``backend`` are. ``exact`` are the bounds under its base axioms, where they are known."""
     axioms = base_axioms(backend)
     pairs = exact if exact is not None else bounded(graph, inputs, axioms)
     ratio, relative = worst(pairs, outputs)
@@ -117,7 +121,7 @@ def judge(
 
 
 def worst(pairs: Sequence[Bounded], outputs: Sequence[Array]) -> tuple[float, float]:
-    """The largest distance in bounds, and the largest relative to the size of its tensor; infinite for another shape."""
+    """The largest distance in bounds, and relative to the size of its tensor; infinite for another shape."""
     if len(pairs) != len(outputs):
         return np.inf, np.inf
     found = [_distance(exact, bound, output) for (exact, bound), output in zip(pairs, outputs, strict=True)]

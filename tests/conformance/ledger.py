@@ -13,8 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import bittrue
 from tests.conformance.running import Outcome, Prepared
+
+import bittrue
 
 __all__ = ["GOOD", "Ledger", "Row", "counted", "done", "read", "state_of", "summary"]
 
@@ -61,7 +62,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             "asked": self._targets,
             "targets": {target: _plain(asdict(outcome)) for target, outcome in outcomes.items()},
             "sources": self._sources,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
         }
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
         self._file.flush()
@@ -119,9 +120,8 @@ def summary(results: Mapping[str, Row], say: Callable[[str], None]) -> int:
             say(f"{state}: {row['name']} ({row['form']}) {row['reason'] if row['state'] != 'ready' else ''}")
         for target, outcome in row["targets"].items():
             if outcome["verdict"] not in GOOD:
-                say(
-                    f"    {target}: {outcome['verdict']} {outcome['worst']} bounds, {outcome['relative']} {outcome['note']}"
-                )
+                figures = f"{outcome['worst']} bounds, {outcome['relative']} of the size"
+                say(f"    {target}: {outcome['verdict']}, {figures} {outcome['note']}")
     counts = counted(results)
     say(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
     return 1 if counts["wrong"] or counts["failed"] else 0

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.conformance.building import Built, build
+from tests.conformance.cases import Case
+from tests.conformance.judging import Bounded, bounded, gpu_axioms, judge, worst
 
 from bittrue.conversion.tfjs import convert
 from bittrue.errors import BittrueError, ModelError, Unsupported
@@ -19,9 +22,6 @@ from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.host import Host
 from bittrue.runtimes.target import Target
 from bittrue.traces import Array
-from tests.conformance.building import Built, build
-from tests.conformance.cases import Case
-from tests.conformance.judging import Bounded, bounded, gpu_axioms, judge, worst
 
 __all__ = ["TARGETS", "Outcome", "Prepared", "prepare", "run_all"]
 
@@ -38,7 +38,11 @@ _TOGETHER = 24
 
 @dataclass
 class Prepared:
-    """A case as far as it comes without running: ``state`` is ``ready``, ``refused``, ``illegal`` (Keras refuses it) or ``wrong``."""
+    """A case as far as it comes without running.
+
+    ``state``: ``ready``, ``refused`` (by the converter), ``illegal`` (Keras refuses it) or ``wrong`` (the float64
+    evaluation is not what Keras computes).
+    """
 
     case: Case
     state: str

@@ -50,7 +50,7 @@ def activation_names() -> list[str]:
 
 def options_of_layer(layer: type) -> list[Option]:
     """The parameters of the class's constructor; those handed on unnamed are not its own."""
-    return _options(layer.__init__, skip=1)
+    return _options(vars(layer).get("__init__") or getattr(layer, "__init__"), skip=1)  # noqa: B009
 
 
 def options_of_call(layer: Any) -> list[Option]:

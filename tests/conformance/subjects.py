@@ -21,15 +21,15 @@ _PHOTO = Feed((8, 9, 3), "image")
 _IDS = Feed((6,), "below", 7)
 _MASK = Feed((5,), "steps")
 _SEQUENCE = Feed((5, 4))
-_FILM = {1: Feed((3, 6, 4)), 2: Feed((3, 6, 7, 4)), 3: Feed((3, 5, 6, 5, 3))}
+_FILM = {1: Feed((2, 6, 4)), 2: Feed((2, 6, 7, 4)), 3: Feed((2, 4, 5, 4, 3))}
 
 
 @dataclass(frozen=True)
 class Subject:
     """What a class needs. ``calls`` are arguments of its call, each with its values; ``more`` the tensors they name.
 
-    The tensors are handed over as one list where they are ``joined``; ``also`` are other tensors to call it on, ``other``
-    a tensor, options and arguments that go together alone.
+    The tensors are handed over as one list where they are ``joined``; ``also`` are other tensors to call it on,
+    ``other`` a tensor, options and arguments that go together alone.
     """
 
     feeds: tuple[Feed, ...] = (_VECTOR,)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.in_page import Page, opened_page
 
 from bittrue.conversion.tfjs.defects import DEFECTS, defect_of_layer, present
 from bittrue.runtimes.discovery import find_node
 
 _FOLDER = Path(__file__).with_name("defects")
+_ON_GPU = sorted(name for name, defect in DEFECTS.items() if not {"cpu", "wasm"} & set(defect.backends))
 _IN_NODE = sorted(name for name, defect in DEFECTS.items() if {"cpu", "wasm"} & set(defect.backends))
 
 
@@ -48,6 +51,26 @@ def test_the_defect_is_there(name: str) -> None:
         found = _computed(name, backend)
         same = found["shape"] == reference["shape"] and np.array_equal(found["values"], reference["values"])
         assert not same, f"{name} has been repaired on {backend}: say since when"
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """One page of Chromium for all repros."""
+    with opened_page(_FOLDER) as page:
+        yield page
+
+
+@pytest.mark.browser
+@pytest.mark.needs("chrome")
+@pytest.mark.parametrize("name", _ON_GPU)
+def test_the_defect_is_there_on_a_gpu(page: Page, name: str) -> None:
+    reference = page.compute(name, _right(name))
+    for backend in sorted({"webgl", "webgpu"} & set(DEFECTS[name].backends)):
+        try:
+            found = page.compute(name, backend)
+        except AssertionError:
+            continue  # it says so itself
+        assert found["values"] != reference["values"], f"{name} has been repaired on {backend}: say since when"
 
 
 def test_a_layer_with_a_defect_is_found_by_its_class() -> None:

@@ -1,4 +1,4 @@
-"""SavedModels in TensorFlow.js: rewritten where every node is known, else node by node; and what exists already as it is."""
+"""SavedModels in TensorFlow.js: rewritten where every node is known, else node by node; graph-models as they are."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ import pytest
 from tests.model.saved_models import X, exported, of_function, with_signatures
 
 from bittrue.errors import Unsupported
+from bittrue.graph.truth import evaluate
+from bittrue.model import open_model
+from bittrue.model.framework import import_keras
 from bittrue.pipeline import check, check_models, convert, lint
 from bittrue.report.data import ReportData
 from bittrue.runtimes.discovery import find_node
+from bittrue.traces import Key
 
 
 def worst(data: ReportData) -> float:
@@ -61,6 +65,33 @@ def test_what_tfjs_lacks_is_refused_by_name(tmp_path: Path) -> None:
     found = lint(folder)
     assert found.form is None
     assert "Lgamma" in found.findings[-1].effect
+
+
+def test_what_is_known_to_be_computed_otherwise_is_refused_node_by_node_too(tmp_path: Path) -> None:
+    def both(tf: object, x: object) -> object:
+        kernel = np.ones((3, 3, 2, 2), np.float32)
+        y = tf.nn.conv2d(x, kernel, 2, "VALID", dilations=2)  # type: ignore[attr-defined]
+        return tf.math.acosh(y + 30.0)  # type: ignore[attr-defined]
+
+    folder = of_function(tmp_path, both, None, 9, 9, 2)
+    with pytest.raises(Unsupported, match="strides and dilation"):
+        convert(folder, tmp_path / "out")
+
+
+def test_a_layer_of_somebodys_own_is_traced(tmp_path: Path) -> None:
+    keras = import_keras()
+
+    class Doubled(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: object) -> object:
+            return keras.ops.multiply(x, 2.0)
+
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, Doubled(name="own")(keras.layers.Dense(4, name="first")(x)))
+    graph = open_model(convert(model, tmp_path / "out").folder).graph
+    expected = np.asarray(model(X))
+    (output,) = graph.outputs
+    made = evaluate(graph, {graph.inputs[0].name: X})[Key("output", output.layer, 0, output.output)].load()
+    assert np.allclose(made, expected, atol=1e-6)
 
 
 def test_loops_are_refused_by_name(tmp_path: Path) -> None:

@@ -128,10 +128,15 @@ def test_an_option_that_nobody_knows_is_refused_unless_it_is_off() -> None:
         write_layer(dense("d", "entry", rank=3), LATEST)
 
 
-def test_training_mode_is_refused() -> None:
+def test_predicting_is_not_training_whatever_the_call_says() -> None:
     layer = node("Dropout", "d", "entry", rate=0.5)
     called = replace(layer, calls=(Call((TensorRef("entry"),), {"training": True}),))
-    assert "training=True" in refusal(chain(called))
+    assert write_model(chain(called), LATEST).topology == write_model(chain(layer), LATEST).topology
+
+
+def test_a_layer_with_a_defect_of_a_backend_is_refused_and_the_defect_named() -> None:
+    pooling = node("MaxPooling3D", "p", "entry", pool_size=[2, 2, 2], strides=[2, 2, 2], padding="valid")
+    assert "wasm-max-pool-3d" in refusal(chain(pooling, shape=(4, 4, 4, 2)))
 
 
 @pytest.mark.parametrize("name", ["silu", "gelu", "mish"])

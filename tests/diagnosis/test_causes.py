@@ -113,3 +113,10 @@ def test_causes_have_names_of_their_own_and_are_found_by_themselves() -> None:
     names = [cause.name for cause in known_causes()]
     assert len(set(names)) == len(names)
     assert {"weights-differ", "inputs-differ", "backend-approximation", "reduced-precision"} <= set(names)
+
+
+def test_zeros_are_a_kernel_that_did_not_run_and_not_half_precision() -> None:
+    graph = chain()
+    found = diagnose(run(graph, x_of()), run(graph, x_of(), "chrome:webgpu", faults={"d2": np.zeros_like}), graph)
+    assert found.verdict == "bug"
+    assert (first(found).cause, first(found).proven) == ("not-computed", True)

@@ -207,3 +207,20 @@ def test_the_experiment_in_one_paragraph() -> None:
         "software",
     ):
         assert words.lower() in found.headline.lower()
+
+
+def test_what_nothing_explains_comes_before_a_known_format() -> None:
+    def half(y: Array) -> Array:
+        return y.astype(np.float16).astype(np.float32)
+
+    found = diagnose(run(chain(), x_of()), run(chain(), x_of(), faults={"d0": half, "d2": off}), chain())
+    assert [entry.name for entry in found.faults] == ["d0", "d2"]
+    assert found.first_fault is not None
+    assert found.first_fault.name == "d2"
+
+
+def test_a_fault_on_the_other_side_is_named_with_its_side() -> None:
+    pair = run(chain(), x_of(), "keras:tensorflow", faults={"d3": off}), run(chain(), x_of(), faults={"d1": off})
+    found = diagnose(*pair, chain())
+    assert [(entry.name, entry.side) for entry in found.faults] == [("d1", "candidate"), ("d3", "reference")]
+    assert "'d3' (bug in keras:tensorflow)" in found.headline

@@ -34,7 +34,9 @@ def test_the_module_gives_the_bits_of_the_oracle(name: str) -> None:
 @pytest.mark.parametrize("name", UNARY)
 def test_around_the_joints_of_the_pieces(name: str) -> None:
     joints = np.array([0.0, 0.29, 0.35, 0.41, 0.5, 1, 2, 4, 8, 11, 22, 44, 88.7, 103.9, 709, 2**25], np.float32)
-    near = [np.float32(joint) + np.arange(-40, 41, dtype=np.float32) * np.spacing(np.float32(joint)) for joint in joints]
+    near = [
+        np.float32(joint) + np.arange(-40, 41, dtype=np.float32) * np.spacing(np.float32(joint)) for joint in joints
+    ]
     eighths = np.arange(1, 40, dtype=np.float32) / 8
     x = np.concatenate([*near, eighths, np.nextafter(eighths, np.float32(0))]).astype(np.float32)
     x = np.concatenate([x, -x])

@@ -44,10 +44,9 @@ REFUSED = [
         activation(activation="relu", dtype={"class_name": "QuantizedDTypePolicy", "config": "int8_from_float32"}),
         "dtype=",
     ),
-    (layer("a", "Activation", call(X, training=True), config={"activation": "relu"}), "training=True"),
     (layer("a", "Activation", call(X, 7), config={"activation": "relu"}), "called with 7"),
     (dense("d", KERNEL, call(X), lora_rank=4), "lora_rank=4"),
-    (layer("u", "UpSampling2D", call(X), config={"interpolation": "lanczos3"}), "interpolation='lanczos3'"),
+    (layer("u", "UpSampling2D", call(X), config={"interpolation": "area"}), "interpolation='area'"),
     (layer("r", "Reshape", call(X), config={"target_shape": "flat"}), "target_shape='flat'"),
 ]
 
@@ -58,6 +57,11 @@ def test_what_is_not_known_is_refused_by_name(node: LayerNode, reason: str) -> N
         expand(node)
     assert reason in str(refusal.value)
     assert refusal.value.layer == node.name
+
+
+def test_predicting_is_not_training_whatever_the_call_says() -> None:
+    node = layer("a", "Dropout", call(X, training=True), config={"rate": 0.5})
+    assert expand(node).nodes == ()
 
 
 def test_a_kernel_of_another_rank_is_refused() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras_layers import random_inputs, run_keras
 from layer_cases import CASES, Case, label
+from tests.conformance.subjects import SUBJECTS
 
 from bittrue.errors import Unsupported
 from bittrue.graph.evaluate import layer_bound, layer_truth
@@ -49,13 +50,17 @@ def test_an_option_that_no_expansion_reads_is_refused(case: Case) -> None:
         expand(replace(node, config={**node.config, "novel_option": 1}), specs)
 
 
+SAMPLED = (set(SUBJECTS) & set(known_classes())) - {name for name, _, _ in CASES} - {"InputLayer", "Embedding", *ALIKE}
+"""Classes that are compared there and not here."""
+
 SEQUENCES = ("Attention", "Bidirectional", "GRU", "LSTM", "RNN", "TimeDistributed")
 """Endings of the classes that are compared as parts of models, in their own test."""
 
 
 def test_every_class_is_compared_with_keras() -> None:
     # Embedding takes integers; the others are those of keras.applications. They have tests of their own below.
-    elsewhere = {name for name in known_classes() if name.endswith(SEQUENCES)}
+    # The campaign's sample compares a case of every class that Keras exports (tests/conformance/test_sample.py).
+    elsewhere = {name for name in known_classes() if name.endswith(SEQUENCES)} | SAMPLED
     special = {"InputLayer", "Embedding", "CustomScaleLayer", "LayerScale", "StochasticDepth", *ALIKE}
     assert set(known_classes()) - {name for name, _, _ in CASES} - elsewhere == special
 

@@ -58,6 +58,14 @@ test("a layer called on two inputs is told apart by what it received", async () 
 
 const INNER = [input("in"), dense("d", [[["in", 0, 0]], [["d", 0, 0]]])];
 
+test("calls on the same tensors are told from their order, whichever of them a later call builds upon", async () => {
+  const nodes = [[["x", 0, 0]], [["x", 0, 0]], [["d", 1, 0]]];
+  const outputs = [["d", 2, 0], ["d", 0, 0]];
+  const { values } = await captured(model("m", [input("x"), dense("d", nodes)], ["x"], outputs));
+  assert.deepEqual(values.d, values["d[1]"]);
+  assert.notDeepEqual(values.d, values["d[2]"]);
+});
+
 test("calls in a nested model called twice carry both numbers, and its input layer what it received", async () => {
   const topology = model("m", [
     input("x"), model("inner", INNER, ["in"], [["d", 1, 0]], [[["x", 0, 0]], [["inner", 1, 0]]]),

@@ -121,3 +121,57 @@ def oldest(path: Path) -> tuple[Path, Weights]:
     }
     config = {"class_name": "Sequential", "config": layers}
     return write_h5(path, config, {"first": weights["first"], "drop": {}, "second": weights["second"]}, None), weights
+
+
+def wrapped(path: Path) -> tuple[Path, Weights]:
+    """A Bidirectional GRU as Keras 2.3 wrote it, the layer inside it by its class alone, and a cell of a wrapper."""
+    inside = {
+        "name": "gru",
+        "units": 2,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "return_sequences": True,
+    }
+    gru = {"class_name": "GRU", "config": {**inside, "reset_after": True, "implementation": 2, "time_major": False}}
+    dense = {"class_name": "Dense", "config": {"name": "dense", "units": 3, "activation": "linear", "use_bias": True}}
+    layers = [
+        layer("InputLayer", "entry", batch_input_shape=[None, 5, 3], dtype="float32", sparse=False),
+        layer("Bidirectional", "both", [("entry", 0, 0)], merge_mode="concat", layer=gru),
+        layer("TimeDistributed", "each", [("both", 0, 0)], layer=dense),
+    ]
+    parts = {"kernel": (3, 6), "recurrent_kernel": (2, 6), "bias": (2, 6)}
+    both = {f"both/{way}_gru/{name}": shape for way in ("forward", "backward") for name, shape in parts.items()}
+    shapes = {"both": both, "each": {"each/kernel": (4, 3), "each/bias": (3,)}}
+    weights = {name: random_weights(shape, at) for at, (name, shape) in enumerate(shapes.items())}
+    config = functional("wrapped", layers, [("entry", 0, 0)], [("each", 0, 0)], "Model")
+    return write_h5(path, config, weights, "2.3.1"), weights
+
+
+def attending(path: Path) -> tuple[Path, Weights]:
+    """Attention of Keras 2.15: a tensor given by keyword, and the shapes that it was built for among its options."""
+    heads = {"num_heads": 2, "key_dim": 3, "value_dim": 3, "use_bias": True, "output_shape": None, "dropout": 0.0}
+    built = {f"{name}_shape": [None, 5, 4] for name in ("query", "key", "value")}
+    attention = layer("MultiHeadAttention", "heads", [("entry", 0, 0)], attention_axes=[1], **heads, **built)
+    attention["inbound_nodes"][0][0][3] = {"value": ["entry", 0, 0], "attention_mask": None}
+    layers = [layer("InputLayer", "entry", batch_input_shape=[None, 5, 4], dtype="float32"), attention]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part in ("query", "key", "value"):
+        shapes |= {f"heads/{part}/kernel": (4, 2, 3), f"heads/{part}/bias": (2, 3)}
+    shapes |= {"heads/attention_output/kernel": (2, 3, 4), "heads/attention_output/bias": (4,)}
+    weights = {"heads": random_weights(shapes, 4)}
+    return write_h5(path, functional("attending", layers, [("entry", 0, 0)], [("heads", 0, 0)]), weights), weights
+
+
+def slashed(path: Path) -> tuple[Path, Weights]:
+    """Names that Keras 3 refuses: with slashes, and one that would become another's without."""
+    layers = [
+        layer("InputLayer", "entry", batch_input_shape=[None, 3], dtype="float32"),
+        layer("Dense", "block/dense", [("entry", 0, 0)], units=4, activation="relu", use_bias=True),
+        layer("Dense", "block_dense", [("block/dense", 0, 0)], units=2, activation="linear", use_bias=True),
+    ]
+    shapes = {
+        "block/dense": {"block/dense/kernel": (3, 4), "block/dense/bias": (4,)},
+        "block_dense": {"block_dense/kernel": (4, 2), "block_dense/bias": (2,)},
+    }
+    weights = {name: random_weights(shape, at) for at, (name, shape) in enumerate(shapes.items())}
+    return write_h5(path, functional("slashed", layers, [("entry", 0, 0)], [("block_dense", 0, 0)]), weights), weights

@@ -19,12 +19,25 @@ pytestmark = pytest.mark.needs("tensorflow")
 Make = Callable[[Path], tuple[Path, Any]]
 
 
-@pytest.mark.parametrize("make", [legacy.convolutional, legacy.nested, legacy.oldest])
+@pytest.mark.parametrize(
+    "make", [legacy.convolutional, legacy.nested, legacy.oldest, legacy.wrapped, legacy.attending, legacy.slashed]
+)
 def test_every_weight_arrives_bit_for_bit(make: Make, tmp_path: Path) -> None:
     path, weights = make(tmp_path / "model.h5")
     graph = open_model(path).graph
     found = [weight.value.tobytes() for _, layer in graph.walk() for weight in layer.weights]
     assert found == [array.tobytes() for arrays in weights.values() for array in arrays.values()]
+
+
+def test_slashes_in_names_become_underscores_that_nobody_has(tmp_path: Path) -> None:
+    graph = open_model(legacy.slashed(tmp_path / "model.h5")[0]).graph
+    assert [layer.name for layer in graph.layers] == ["entry", "block_dense_", "block_dense"]
+
+
+def test_a_tensor_given_by_keyword_is_one(tmp_path: Path) -> None:
+    graph = open_model(legacy.attending(tmp_path / "model.h5")[0]).graph
+    (call,) = graph.layer("heads").calls
+    assert call.inputs + call.keyword_inputs == (TensorRef("entry"), TensorRef("entry"))
 
 
 def test_options_are_put_in_the_terms_of_keras_3(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.report.test_json import SCHEMA
 from bittrue.errors import TraceError, UsageError
 from bittrue.graph.stored import write_graph
 from bittrue.report.data import ReportData
+from bittrue.report.explained import explained
 from bittrue.report.json import as_data
 from bittrue.report.one_layer import evidence_of, print_evidence, result_of
 from bittrue.report.text import TextReporter
@@ -112,3 +113,11 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(TraceError, match="not a result"):
         evidence_of(tmp_path / "other.json", "d1")
+
+
+def test_two_models_have_no_truth_and_say_why(result: ReportData) -> None:
+    found = explained(result, chain(), run(chain(), x_of()), two_models=True)
+    assert found.verdict == "no truth"
+    assert "two different models" in (found.headline or "")
+    assert found.layers["d0"].verdict == "identical"
+    assert found.layers["d1"].reason

@@ -14,7 +14,9 @@ from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.job import Job, flag_value
 from bittrue.runtimes.target import Target
 
-ARTIFACT: Any = SimpleNamespace(folder=Path("a"), format="layers-model", version="4.22.0", files={"model.json": "00ff"})
+ARTIFACT: Any = SimpleNamespace(
+    folder=Path("a"), format="layers-model", version="4.22.0", files={"model.json": "00ff"}, places=None
+)
 
 
 def job(target: str = "chrome:webgl", **options: Any) -> dict[str, Any]:

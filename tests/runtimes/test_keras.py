@@ -232,6 +232,8 @@ def test_windows_work_where_sizes_are_known_only_at_run_time(keras: Any) -> None
     model = keras.Model(entry, keras.layers.Conv2D(2, 3, name="conv")(entry))
     trace = run(model, noise(2, 6, 5, 1), budget=100)
     assert trace.provenance.details["windows"] == 2
+    assert check(trace, "budget").passed is None
+    assert "was raised to 1 MiB" in check(trace, "budget").detail
     assert output(trace, "conv").shape == (2, 4, 3, 2)
 
 

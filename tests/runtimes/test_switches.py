@@ -56,6 +56,7 @@ def test_preferences_are_written_as_javascript(tmp_path: Path):
 def test_firefox_reaches_nobody_but_loopback():
     preferences = firefox_preferences()
     assert preferences["network.proxy.type"] == 1
+    assert preferences["network.proxy.failover_direct"] is preferences["network.proxy.allow_bypass"] is False
     assert preferences["network.proxy.no_proxies_on"] == "127.0.0.1, localhost"
     assert preferences["toolkit.telemetry.enabled"] is False
     assert preferences["webgl.disabled"] is False

@@ -48,10 +48,11 @@ def align_models(reference: Trace, candidate: Trace) -> Alignment:
     """Match the records of two traces of models that may have other names for their layers.
 
     Outputs are matched by key where the shapes agree, then by names that are the same but for Keras's numbers in them
-    (`stem`), and the rest between those by the longest common run of shapes, in order of execution. Names count for less than order in one case: both models return the same shapes from first to last,
-    but the names would match layers at different places (``dense_1`` is the first layer in one process and the
-    second in another). Weights, masks and states go with their layers; inputs, and predictions, are matched as
-    outputs are. What is left is matched by key whatever its shape.
+    (`stem`), and the rest between those by the longest common run of shapes, in order of execution. Names count for
+    less than order in one case: both models return the same shapes from first to last, but the names would match
+    layers at different places (``dense_1`` is the first layer in one process and the second in another). Weights,
+    masks and states go with their layers; inputs, and predictions, are matched as outputs are. What is left is
+    matched by key whatever its shape.
     """
     outputs = _matched(reference.of_kind("output"), candidate.of_kind("output"))
     layers = {left.key.layer: right.key.layer for left, right in reversed(outputs)}
@@ -120,7 +121,7 @@ def _numbered(left: Sequence[Record], right: Sequence[Record], named: Places) ->
 
 
 def _in_order(left: Sequence[Record], right: Sequence[Record], anchors: Places) -> Places:
-    """The longest runs of equal shapes, in order on both sides, between the pairs that are known if those are in order."""
+    """The longest runs of equal shapes in order, between the pairs that are known where those are in order."""
     taken = [{pair[side] for pair in anchors} for side in (0, 1)]
     ends = [there for _, there in anchors]
     if ends != sorted(ends):

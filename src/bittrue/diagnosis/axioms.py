@@ -121,6 +121,11 @@ _TABLE = (
         assumes_products=(f"oneDNN or MKL: {_NO_FAST_CONVOLUTION}",),
     ),
     Arithmetic(
+        "exact:exact",
+        Axioms(),
+        "Bittrue's exact runtime: IEEE 754 binary32 in WebAssembly, functions in binary64 rounded once, as specified",
+    ),
+    Arithmetic(
         "tfjs:cpu",
         Axioms(functions=MappingProxyType(dict(_JS_FUNCTIONS) | {"erf": Allowance(1, 0)})),
         "ECMA-262: numbers are binary64, a Float32Array rounds once to the nearest; Math.* is implementation-defined",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -26,22 +27,27 @@ def diagnose(reference: Trace, candidate: Trace, graph: Graph) -> Diagnosis:
     return diagnose_all(reference, {candidate.provenance.target: candidate}, graph)[candidate.provenance.target]
 
 
-def diagnose_all(reference: Trace, candidates: Mapping[str, Trace], graph: Graph) -> dict[str, Diagnosis]:
+def diagnose_all(
+    reference: Trace, candidates: Mapping[str, Trace], graph: Graph, *, only: Collection[str] | None = None
+) -> dict[str, Diagnosis]:
     """`diagnose` for several runs against one reference: f(x_r), and f of inputs that agree, is evaluated once.
 
+    ``only`` are the paths of the layers to look at (None: all); the headline then speaks of these alone.
     One call of one layer is held at a time. Whatever cannot be evaluated has the verdict "no truth" with its reason.
     Raises ModelError for a graph that is not connected.
     """
     entries: dict[str, list[LayerDiagnosis]] = {
-        target: list(_inputs(reference, trace)) for target, trace in candidates.items()
+        target: list(_inputs(reference, trace, graph)) for target, trace in candidates.items()
     }
     for wired in wire(graph):
+        if only is not None and wired.call.name not in only:
+            continue
         examination = CallExamination(graph, wired, reference, candidates)
         for target in candidates:
             found = examination.diagnose(target)
             if found is not None:
                 entries[target].append(found)
-    composed = _composed(reference, candidates, graph)
+    composed = _composed(reference, candidates, graph) if only is None else None
     return {
         target: _diagnosis(target, reference, trace, graph, tuple(entries[target]), composed)
         for target, trace in candidates.items()
@@ -111,17 +117,18 @@ def _weight(entry: LayerDiagnosis) -> Verdict:
     return Verdict.ROUNDING if entry.verdict.is_fault and entry.side is None else entry.verdict
 
 
-def _inputs(reference: Trace, candidate: Trace) -> Iterator[LayerDiagnosis]:
-    """The inputs that are not the same on both sides: a fault before any layer."""
+def _inputs(reference: Trace, candidate: Trace, graph: Graph) -> Iterator[LayerDiagnosis]:
+    """The inputs that are not the same on both sides, as the model takes them: a fault before any layer."""
+    dtypes = {spec.name: spec.dtype for spec in graph.inputs}
     for record in reference.of_kind("input"):
         other = candidate.records.get(record.key)
-        if other is not None and not _same(record, other):
+        if other is not None and not _same(record, other, dtypes.get(record.key.layer, record.dtype)):
             sentence = f"the candidate was fed another tensor as {record.key.layer!r} than the reference"
             yield LayerDiagnosis(record.key, "InputLayer", Verdict.BUG, "candidate", sentence)
 
 
-def _same(left: Record, right: Record) -> bool:
+def _same(left: Record, right: Record, dtype: np.dtype[Any]) -> bool:
     if left.shape != right.shape:
         return False
-    a, b = left.load(), right.load()
-    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f" and b.dtype.kind == "f"))
+    a, b = left.load().astype(dtype), right.load().astype(dtype)
+    return bool(np.array_equal(a, b, equal_nan=dtype.kind == "f"))

@@ -35,6 +35,12 @@ class NoTruth:
     reason: str
 
 
+_SHARED = 2**24
+"""Bytes up to which an exact answer is kept for targets whose inputs agree; the reference's always is."""
+
+_MOST = 3
+
+
 class CallExamination:
     """Examines one call on target after target. What they share is computed once: f(x_r), and f of equal inputs."""
 
@@ -58,7 +64,10 @@ class CallExamination:
                 return LayerDiagnosis(self._wired.key, self._class, verdict, reason=side.reason)
         assert isinstance(reference, Side)
         assert isinstance(candidate, Side)
-        return self._judged(target, reference, candidate, same)
+        found = self._judged(target, reference, candidate, same)
+        # Only the reference's side is needed again; causes ask for the others where one is at fault.
+        self._sides = {"": reference}
+        return found
 
     @property
     def _class(self) -> str:
@@ -94,8 +103,8 @@ class CallExamination:
         evidence = Evidence(
             self._graph,
             self._wired.call,
-            fault,
-            other,
+            self._whole(target, fault),
+            self._whole(target, other),
             {name: side.outputs for name, side in siblings.items()},
             {name: side.errors for name, side in siblings.items()},
         )
@@ -150,9 +159,9 @@ class CallExamination:
             arithmetic,
             inputs,
             outputs,
-            self._weights(target),
-            self._beside(target, "mask"),
-            self._beside(target, "state"),
+            (),
+            (),
+            (),
             exact,
             tuple(judge(output, found) for output, found in zip(outputs, exact, strict=False)),
         )
@@ -166,8 +175,15 @@ class CallExamination:
                 return found
         call = self._wired.call
         found = layer_rounding(call.layer, inputs, arithmetic.axioms, call.nodes[-1], expected=arithmetic.expected)
-        self._known.append((inputs, arithmetic.name, found))
+        if not self._known or sum(exact.value.nbytes for exact in found) < _SHARED:
+            self._known = [*self._known[-_MOST:], (inputs, arithmetic.name, found)]
         return found
+
+    def _whole(self, target: str, side: Side) -> Side:
+        """``side`` with its weights, masks and states, which only causes ask for."""
+        name = target if side.name == "candidate" else ""
+        mask, state = self._beside(name, "mask"), self._beside(name, "state")
+        return replace(side, weights=self._weights(name), masks=mask, states=state)
 
     def _weights(self, target: str) -> tuple[Array, ...]:
         name = self._wired.call.name

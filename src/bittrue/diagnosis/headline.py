@@ -16,14 +16,14 @@ _SHOWN = 5
 
 
 def headline(found: Diagnosis, reference: Provenance) -> Diagnosis:
-    """``found`` with its headline and the figures of its last layer."""
+    """``found`` with its headline."""
     sentences = [_verdict(found, reference), *_growth(found), *_unjudged(found), *_consequence(found)]
     if found.notes:
         sentences.append("the run itself failed a check: " + "; ".join(found.notes))
     if found.software:
         sentences.append("the adapter is software, a real graphics card may differ")
     text = ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences if sentence)
-    return replace(found, headline=text + ".", end_to_end=_end(found))
+    return replace(found, headline=text + ".")
 
 
 def layer_words(entry: LayerDiagnosis) -> str:
@@ -63,13 +63,24 @@ def _fault(found: Diagnosis, first: LayerDiagnosis, faults: Sequence[LayerDiagno
     proven = [cause for cause in first.causes if cause.proven]
     why = f"{proven[0].sentence} (proven: {proven[0].proof})" if proven else first.sentence
     text = f"{first.verdict} in {who}: {first.name!r} ({first.class_name}) is the first at fault by itself: {why}"
-    others = [f"{entry.name!r} ({entry.verdict})" for entry in faults[1:]]
+    others = [
+        f"{entry.name!r} ({entry.verdict}{_where(entry, first, found, reference)})"
+        for entry in faults
+        if entry is not first
+    ]
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         text += f". Independent of it: {', '.join(others[:_SHOWN])}{more}"
     if proven and proven[0].fix:
         text += f". To fix it: {proven[0].fix}"
     return text
+
+
+def _where(entry: LayerDiagnosis, first: LayerDiagnosis, found: Diagnosis, reference: Provenance) -> str:
+    """On which side, where it is another than that of the first fault."""
+    if entry.side == first.side:
+        return ""
+    return f" in {found.target if entry.side == 'candidate' else reference.target}"
 
 
 def _closer(judged: Sequence[LayerDiagnosis], target: str, reference: str) -> str:
@@ -110,8 +121,8 @@ def _absolute(outputs: Sequence[OutputEvidence]) -> Iterator[str]:
 
 
 _IDENTICAL_IS_POSSIBLE = (
-    "identical bits are possible where both sides do the same float32 operations in the same order: each difference "
-    "here is a choice of order or of fused operations, which IEEE 754 leaves open"
+    "identical bits are possible where both sides do the same float32 operations in the same order, which every backend "
+    "chooses for itself: 'bittrue export' writes the model with its order fixed, for Python and the browser alike"
 )
 
 
@@ -166,12 +177,3 @@ def _decided(decision: Decision) -> str:
         f"the {where} is the same ({risk}{safe}: least margin {decision.margin:.2g}, largest difference "
         f"{decision.difference:.2g})"
     )
-
-
-def _end(found: Diagnosis) -> dict[str, float]:
-    """The last judged layer: the difference, and each side's own error."""
-    last = next((entry for entry in reversed(found.entries) if entry.outputs), None)
-    if last is None:
-        return {}
-    output = last.outputs[0]
-    return {"difference": output.total.max_abs, "own": output.own.max_abs, "reference": output.reference.max_abs}

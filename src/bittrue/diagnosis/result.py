@@ -7,7 +7,7 @@ Exactly: y_c - y_r = [y_c - f(x_c)] + [f(x_c) - f(x_r)] + [f(x_r) - y_r].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
@@ -264,7 +264,6 @@ class Diagnosis:
     assumes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     software: bool | None = None
-    end_to_end: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def layers(self) -> Mapping[str, LayerDiagnosis]:
@@ -278,5 +277,6 @@ class Diagnosis:
 
     @property
     def first_fault(self) -> LayerDiagnosis | None:
-        """The first call that is at fault by itself."""
-        return next(iter(self.faults), None)
+        """The first call at fault by itself. A known approximation or format yields to what nothing explains."""
+        levels = (Verdict.SUSPICIOUS, Verdict.PRECISION, Verdict.APPROXIMATION)
+        return next((entry for least in levels for entry in self.faults if entry.verdict >= least), None)

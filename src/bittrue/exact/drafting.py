@@ -47,7 +47,9 @@ def stored(array: Array, what: str = "a constant") -> Array:
         return array.astype(np.float32)
     if array.dtype.kind in "iu" and (array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)):
         return array.astype(np.int32)
-    raise Unsupported(f"{what} is of {array.dtype}, which the exact runtime does not have: float32, int32 and bool only")
+    raise Unsupported(
+        f"{what} is of {array.dtype}, which the exact runtime does not have: float32, int32 and bool only"
+    )
 
 
 @dataclass

@@ -6,7 +6,10 @@ loops but those over the steps of its sequences, so what it costs is known befor
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -43,8 +46,6 @@ _FUNCTIONS = (
 @cache
 def _compiled() -> tuple[Any, Any, str]:
     """Engine, module and the SHA-256 of the module. Raises TargetUnavailable where something is missing."""
-    import hashlib
-
     try:
         import wasmtime
     except ImportError as error:
@@ -58,7 +59,11 @@ def _compiled() -> tuple[Any, Any, str]:
     config = wasmtime.Config()
     config.wasm_relaxed_simd = False
     engine = wasmtime.Engine(config)
-    return engine, wasmtime.Module(engine, code), hashlib.sha256(code).hexdigest()
+    module = wasmtime.Module(engine, code)
+    # Later, while the interpreter goes down, wasmtime could no longer do it.
+    atexit.register(engine.close)
+    atexit.register(module.close)
+    return engine, module, hashlib.sha256(code).hexdigest()
 
 
 def module_sha256() -> str:
@@ -76,6 +81,7 @@ class _Instance:
         self._plan = plan
         self._outputs = len(outputs)
         self._store = wasmtime.Store(engine)
+        weakref.finalize(self, self._store.close)
         exports = wasmtime.Instance(self._store, module, []).exports(self._store)
         self._memory: Any = exports["memory"]
         self._functions: dict[str, Any] = {name: exports[name] for name in _FUNCTIONS}
@@ -86,7 +92,7 @@ class _Instance:
         self._check(self._call("load", self._put(words), words.size))
 
     def run(self, inputs: Sequence[Array], cost: float | None) -> list[Array]:
-        """The outputs for ``inputs``. ``cost``: the most multiplications and element steps to be spent, None for any."""
+        """The outputs for ``inputs``. ``cost``: the most steps to be spent, None for any number."""
         shapes = tuple(array.shape for array in inputs)
         if shapes != self._shapes:
             self._shapes = None

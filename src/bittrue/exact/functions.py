@@ -158,7 +158,7 @@ def _erf_piece(c: Decimal, root: Decimal) -> list[float]:
     for k in range(1, 12):
         value = sum((a * c**n for n, a in enumerate(polynomial)), start=Decimal(0))
         found.append(scale * value / factorial(k))
-        slope = [n * a for n, a in enumerate(polynomial)][1:] + [Decimal(0), Decimal(0)]
+        slope = [*[n * a for n, a in enumerate(polynomial)][1:], Decimal(0), Decimal(0)]
         shifted = [Decimal(0), *(-2 * a for a in polynomial)]
         polynomial = [a + b for a, b in zip(slope, shifted, strict=False)]
     return [float(item) for item in found]

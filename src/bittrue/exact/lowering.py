@@ -90,7 +90,7 @@ def _normalize(draft: Draft, op: ops.Normalize, operands: Sequence[Tensor], spec
     x, *given = (draft.cast(operand, "float32") for operand in operands)
     arrays = [operand.array for operand in given]
     if any(array is None for array in arrays):
-        return draft.add("normalize", [x, *given, draft.constant(np.float32(op.epsilon))], spec=spec)
+        return draft.add("normalize", [x, *given, draft.constant(np.asarray(op.epsilon, np.float32))], spec=spec)
     mean, variance, scale, shift = (np.asarray(array, np.float64) for array in arrays)
     with np.errstate(all="ignore"):
         factor = scale / np.sqrt(variance + op.epsilon)

@@ -123,9 +123,7 @@ def conv(attributes: Attributes, x: Array, kernel: Array, bias: Array | None = N
     spatial, groups, same, *rest = attributes
     strides, dilations, pads = rest[:spatial], rest[spatial : 2 * spatial], rest[2 * spatial :]
     extents = [(n - 1) * step + 1 for n, step in zip(kernel.shape, dilations, strict=False)]
-    slid = [
-        _slid(x.shape[1 + i], extents[i], strides[i], same, pads[2 * i], pads[2 * i + 1]) for i in range(spatial)
-    ]
+    slid = [_slid(x.shape[1 + i], extents[i], strides[i], same, pads[2 * i], pads[2 * i + 1]) for i in range(spatial)]
     filters = kernel.shape[-1]
     shape = (len(x), *(out for out, _ in slid), filters)
     total = np.broadcast_to(np.float32(0) if bias is None else bias, shape)
@@ -135,7 +133,7 @@ def conv(attributes: Attributes, x: Array, kernel: Array, bias: Array | None = N
         places = [
             _places(x.shape[1 + i], slid[i][0], tap[i], strides[i], dilations[i], slid[i][1]) for i in range(spatial)
         ]
-        met = wide[np.ix_(range(len(x)), *places, range(x.shape[-1]))]
+        met = wide[np.ix_(np.arange(len(x)), *places, np.arange(x.shape[-1]))]
         for c in range(each):
             total = total + met[..., group * each + c] * kernel[(*tap, c)]
     return np.asarray(total)
@@ -160,8 +158,8 @@ def conv_transpose(attributes: Attributes, x: Array, kernel: Array, bias: Array 
             hit = at % strides[i] == 0
             reached.append(np.flatnonzero(hit))
             places.append(np.where((whole >= 0) & (whole < x.shape[1 + i]), whole, -1)[hit])
-        to = np.ix_(range(len(x)), *reached, range(kernel.shape[-1]))
-        met = wide[np.ix_(range(len(x)), *places, range(x.shape[-1]))]
+        to = np.ix_(np.arange(len(x)), *reached, np.arange(kernel.shape[-1]))
+        met = wide[np.ix_(np.arange(len(x)), *places, np.arange(x.shape[-1]))]
         for c in range(x.shape[-1]):
             total[to] = total[to] + met[..., c, None] * kernel[(*tap, c)]
     return total
@@ -179,8 +177,10 @@ def _pool(average: bool) -> Callable[..., Array]:
         count = np.zeros(shape)
         for tap in product(*map(range, size)):
             places = [_places(x.shape[1 + i], slid[i][0], tap[i], strides[i], 1, slid[i][1]) for i in range(spatial)]
-            met = x[np.ix_(range(len(x)), *places, range(x.shape[-1]))]
-            inside = np.ix_([True] * len(x), *(place >= 0 for place in places), [True] * x.shape[-1])
+            met = x[np.ix_(np.arange(len(x)), *places, np.arange(x.shape[-1]))]
+            inside = np.ix_(
+                np.arange(len(x)), *map(np.flatnonzero, (place >= 0 for place in places)), np.arange(x.shape[-1])
+            )
             if average:
                 total[inside] += met[inside]
                 count[inside] += 1
@@ -196,7 +196,8 @@ def _reduced(kind: str) -> Callable[..., Array]:
         """6.1"""
         gone = sorted({axis % x.ndim for axis in attributes[1:]})
         kept = [axis for axis in range(x.ndim) if axis not in gone]
-        flat = x.transpose(*kept, *gone).reshape(*(x.shape[axis] for axis in kept), -1)
+        count = prod(x.shape[axis] for axis in gone)
+        flat = x.transpose(*kept, *gone).reshape(*(x.shape[axis] for axis in kept), count)
         terms = [flat[..., i] for i in range(flat.shape[-1])]
         y = _folded(kind, terms, flat.shape[:-1], x.dtype) if gone else x
         return np.expand_dims(y, gone) if attributes[0] and gone else y
@@ -357,7 +358,7 @@ _OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "resize_linear": _resize(linear=True),
     "resize_nearest": _resize(linear=False),
     "round": _plain(np.rint),
-    "select": lambda _, condition, a, b: np.where(condition, a, b),
+    "select": lambda _, condition, a, b: np.asarray(np.where(condition, a, b)),
     "sign": _plain(_sign),
     "slice": _slice,
     "softmax": _softmax,

@@ -108,9 +108,10 @@ class Plan:
             document = json.loads(text)
             if not isinstance(document, dict):
                 raise TypeError("not an object")
-            if document.get("semantics") != SEMANTICS:
+            found = document.get("semantics")
+            if found != SEMANTICS:
                 raise ArtifactError(
-                    f"the model keeps to the semantics {document.get('semantics')!r}, but this runtime to {SEMANTICS!r}: "
+                    f"the model keeps to the semantics {found!r}, but this runtime to {SEMANTICS!r}: "
                     "export it again with this version of Bittrue"
                 )
             return _plan(document, tensors)
@@ -127,7 +128,7 @@ def _plan(document: Mapping[str, Any], tensors: Mapping[str, tuple[tuple[int, ..
     inputs = tuple(_input(*row) for row in document["inputs"])
     constants = tuple(Constant(str(name), *tensors[name]) for name in document["constants"])
     known = len(inputs) + len(constants)
-    operations = []
+    operations: list[Operation] = []
     for row in document["operations"]:
         operations.append(_operation(row, known + len(operations)))
     limit = known + len(operations)

@@ -92,4 +92,4 @@ def check_backend(what: str) -> None:
 
     backend = import_keras().backend.backend()
     if backend != "tensorflow":
-        raise Unsupported(f"{what} can be read only where Keras runs on TensorFlow, and it runs on {backend}")
+        raise Unsupported(f"{what} can be read only where Keras runs on TensorFlow, but it runs on {backend}")

@@ -11,6 +11,7 @@ from .framework import import_keras, quiet
 from .hdf5 import opened_h5, refuse_links
 from .json_config import first_line, parse_config
 from .legacy import modernise, refuse_unknown_classes
+from .legacy_names import without_slashes
 from .trust import refuse_foreign_code
 
 __all__ = ["load_h5"]
@@ -70,7 +71,7 @@ def _load_legacy(config: dict[str, Any], path: Path) -> Any:
     refuse_unknown_classes(config, path)
     try:
         with quiet():
-            modern = modernise(config, path)
+            modern = modernise(without_slashes(config), path)
             kind = keras.Sequential if modern["class_name"] == "Sequential" else keras.Model
             model = kind.from_config(modern["config"])
             model.load_weights(_weights_name(path))

@@ -58,6 +58,17 @@ class OpenedModel:
             raise UsageError(f"{where} is a graph of TensorFlow's and no Keras model: run it on tensorflow:cpu")
         return self._live
 
+    def traced(self) -> OpenedModel:
+        """The same model as TensorFlow's nodes, for what has layers without an expansion into ops.
+
+        Raises Unsupported where Keras does not run on TensorFlow, ModelError where TensorFlow cannot trace it.
+        """
+        from .graphdef import graph_of_nodes
+        from .subclassed import traced
+
+        nodes = traced(self.keras())
+        return OpenedModel(graph_of_nodes(nodes), self.path, self.format, None, nodes=nodes)
+
 
 @deep_recursion()
 def open_model(source: Any, *, trust: bool = False, custom: Sequence[Any] = ()) -> OpenedModel:

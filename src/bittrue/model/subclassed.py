@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,16 @@ def traced(model: Any) -> NodeGraph:
     Raises Unsupported where it has never been called, so that its inputs are not known, and where Keras does not run
     on TensorFlow; ModelError where TensorFlow cannot trace it.
     """
-    what = f"model {model.name!r} is a subclassed model ({type(model).__name__}), which"
+    what = f"model {model.name!r} ({type(model).__name__}), whose layers do not say what they compute,"
     check_backend(what)
     tf = import_tensorflow()
-    with tensorflow_errors(f"{what} TensorFlow cannot trace", None):
-        structure = _structure(model)
-        inputs = _flat_specs(tf, structure)
+    with tensorflow_errors(f"{what} cannot be traced by TensorFlow", None):
+        arguments = _arguments(tf, model)
+        inputs = _flat_specs(tf, arguments)
 
         def call(*tensors: Any) -> Any:
-            packed = tf.nest.pack_sequence_as(structure, tensors)
-            return tf.nest.flatten(model(packed, training=False))
+            packed = tf.nest.pack_sequence_as(arguments, tensors)
+            return tf.nest.flatten(model(*packed, training=False))
 
         function = tf.function(call, autograph=False).get_concrete_function(*inputs)
         names = _output_names(len(function.outputs))
@@ -65,33 +66,43 @@ def _port(key: str, tensor: Any) -> Port:
     return Port(key, (tensor.op.name, tensor.value_index), np.dtype(tensor.dtype.as_numpy_dtype), shape)
 
 
-def _structure(model: Any) -> Any:
-    """The inputs of the model, as shapes and dtypes in the structure in which it takes them."""
-    from keras.src.export.export_utils import get_input_signature
-
-    if not model.built:
-        name = type(model).__name__
+def _arguments(tf: Any, model: Any) -> list[Any]:
+    """What the model is called on: for each argument shapes and dtypes in its structure, any batch."""
+    name = f"model {model.name!r} is a subclassed model ({type(model).__name__})"
+    struct = getattr(model, "_inputs_struct", None)
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if struct is not None:
+        return [tf.nest.map_structure(lambda tensor: _spec(tf, tensor.shape, tensor.dtype, tensor.name), struct)]
+    if not model.built or not shapes:
         raise Unsupported(
-            f"model {model.name!r} is a subclassed model ({name}) that has never been called, so that its inputs are "
-            "not known; call it once on data, or build it with the shapes of its inputs"
+            f"{name} that has never been called, so that its inputs are not known; call it once on data, or build it "
+            "with the shapes of its inputs"
         )
-    try:
-        signature = get_input_signature(model)
-    except ValueError as error:
-        raise Unsupported(f"model {model.name!r} does not say what it takes: {str(error).splitlines()[0]}") from error
-    return signature[0] if isinstance(signature, list | tuple) and len(signature) == 1 else signature
+    return [_shaped(tf, shape, model.input_dtype) for shape in shapes.values()]
 
 
-def _flat_specs(tf: Any, structure: Any) -> list[Any]:
-    flat = tf.nest.flatten(structure)
+def _shaped(tf: Any, shape: Any, dtype: str) -> Any:
+    """A recorded structure of shapes; a list or tuple of sizes is one shape."""
+    if isinstance(shape, Mapping):
+        return {key: _shaped(tf, value, dtype) for key, value in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return _spec(tf, shape, dtype, None)
+    return [_shaped(tf, value, dtype) for value in shape]
+
+
+def _spec(tf: Any, shape: Any, dtype: str, name: str | None) -> Any:
+    return tf.TensorSpec([None, *shape[1:]], dtype, name)
+
+
+def _flat_specs(tf: Any, arguments: list[Any]) -> list[Any]:
+    flat = tf.nest.flatten(arguments)
     names = [_name(spec, at, len(flat)) for at, spec in enumerate(flat)]
     return [tf.TensorSpec(spec.shape, spec.dtype, name) for spec, name in zip(flat, names, strict=True)]
 
 
 def _name(spec: Any, at: int, count: int) -> str:
-    given = getattr(spec, "name", None)
     plain = "input" if count == 1 else f"input_{at}"
-    return str(given) if given and not str(given).startswith("keras_tensor") else plain
+    return str(spec.name) if spec.name and not str(spec.name).startswith("keras_tensor") else plain
 
 
 def _output_names(count: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -51,12 +51,12 @@ def evidence_of(path: Path, layer: str, *, against: Path | None = None, graph: G
     return found
 
 
-def result_of(reference: Trace, candidate: Trace, graph: Graph) -> ReportData:
-    """The report of two saved runs of one model, explained."""
+def result_of(reference: Trace, candidate: Trace, graph: Graph, *, only: Collection[str] | None = None) -> ReportData:
+    """The report of two saved runs of one model, explained; of ``only`` these layers, if given."""
     outcome = TargetOutcome(
         candidate.provenance.target, candidate.provenance, candidate.checks, compare(reference, candidate)
     )
-    found = diagnose_all(reference, {outcome.target: candidate}, graph)[outcome.target]
+    found = diagnose_all(reference, {outcome.target: candidate}, graph, only=only)[outcome.target]
     known = ReferenceOutcome(reference.provenance, reference.checks, None)
     return ReportData("compare", None, (), "as traced", known, (replace(outcome, diagnosis=found),))
 
@@ -78,7 +78,8 @@ def _diagnosed(path: Path, layer: str, against: Path | None, graph: Graph | None
     if beside.resolve() == path.resolve():
         raise UsageError(f"{path} is the reference itself; give the trace of a target beside it")
     reference, candidate = load(beside), load(path)
-    return as_data(result_of(reference, candidate, graph or graph_beside(beside, reference)))
+    known = graph or graph_beside(beside, reference)
+    return as_data(result_of(reference, candidate, known, only={layer.partition("#")[0]}))
 
 
 def _read_result(path: Path) -> Mapping[str, Any]:

@@ -35,7 +35,8 @@ def print_verdicts(data: ReportData, console: Console) -> None:
         verdict = Text(str(diagnosis.verdict), _STYLE.get(diagnosis.verdict, "bold red"))
         console.print(Text.assemble("\n", verdict, f"  {names}"), soft_wrap=True)
         _paragraph(console, diagnosis.headline)
-        for line in _others(diagnosis.faults):
+        first = diagnosis.first_fault
+        for line in _others([entry for entry in diagnosis.faults if entry is not first]):
             _paragraph(console, f"• {line}")
     for line in _assumptions(data.targets):
         _paragraph(console, line, "dim")
@@ -49,8 +50,8 @@ def _paragraph(console: Console, text: str, style: str = "") -> None:
 
 
 def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:
-    """The faults after the first, which the headline tells."""
-    for entry in faults[1:_FAULTS]:
+    """The faults beside the one that the headline tells of."""
+    for entry in faults[:_FAULTS]:
         proven = next((cause for cause in entry.causes if cause.proven), None)
         why = f"{proven.sentence} (proven: {proven.proof})" if proven else entry.sentence
         yield f"{entry.name} ({entry.class_name}): {entry.verdict}; {why}"

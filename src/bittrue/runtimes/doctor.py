@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +24,7 @@ from bittrue.traces import Key, Trace
 from .base import NullProgress, Progress, TraceOptions
 from .discovery import Installed, find_browser, find_driver, find_node, find_xvfb, has_gpu, missing_browser
 from .host import Host
+from .processes import Scratch
 from .target import BACKENDS, BROWSERS, Target
 from .tfjs import BUNDLED
 
@@ -144,10 +144,13 @@ def _engine(name: str) -> Engine:
 
 
 def _probes(host: Host, targets: Iterable[Target]) -> Iterable[Probe]:
-    with tempfile.TemporaryDirectory(prefix="bittrue-") as folder:
-        artifact = _write_artifact(Path(folder))
+    scratch = Scratch()
+    try:
+        artifact = _write_artifact(scratch.path)
         for target in targets:
             yield _probe(host, target, artifact)
+    finally:
+        scratch.remove()
 
 
 def _probe(host: Host, target: Target, artifact: Artifact) -> Probe:

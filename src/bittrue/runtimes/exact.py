@@ -71,7 +71,9 @@ class ExactRuntime:
             return known
         missing = sorted(set(options.layers) - known)
         if missing:
-            raise UsageError(f"the model has no layer {missing[0]!r} to capture: it has {', '.join(sorted(known)[:20])}")
+            raise UsageError(
+                f"the model has no layer {missing[0]!r} to capture: it has {', '.join(sorted(known)[:20])}"
+            )
         return set(options.layers)
 
     def _predicted(self, model: ExactModel, inputs: Inputs) -> dict[str, Array]:

@@ -115,9 +115,9 @@ class Hooks:
     """While active, the model returns ``{"outputs": …, "captured": {str(key): tensor}}`` instead of its outputs.
 
     ``sites`` are the calls to collect. With ``shapes`` the tensors' shapes are collected in their place, and with
-    ``stream`` nothing is: each tensor goes there as it is computed; ``sizes`` are then the bytes of each call's outputs.
-    ``skipped`` names tensors that no trace can hold (strings, ragged and sparse ones); ``scalars`` the keys whose tensor has no axis and is returned with one of size 1, because ``predict``
-    concatenates along the first axis.
+    ``stream`` nothing is: each tensor goes there as it is computed; ``sizes`` are then the bytes of the outputs of
+    each call. ``skipped`` names tensors that no trace can hold (strings, ragged and sparse ones); ``scalars`` the keys
+    whose tensor has no axis and is returned with one of size 1, because ``predict`` concatenates along the first axis.
     """
 
     def __init__(

@@ -132,6 +132,9 @@ _FIREFOX: dict[str, bool | int | str] = {
     "network.dns.disablePrefetch": True,
     "network.http.speculative-parallel-limit": 0,
     # A proxy that nobody listens on for everything but loopback: whatever was overlooked above stays here.
+    # Firefox's own requests must not try without it when it does not answer.
+    "network.proxy.allow_bypass": False,
+    "network.proxy.failover_direct": False,
     "network.proxy.http": "127.0.0.1",
     "network.proxy.http_port": 9,
     "network.proxy.no_proxies_on": "127.0.0.1, localhost",

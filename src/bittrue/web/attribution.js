@@ -50,8 +50,8 @@ export function* attribute(frame, nodes = []) {
     const fitting = (plan.calls.get(event.layer) ?? []).filter(({ node }) => fits(node, event, stand));
     const found = fitting.find((call) => !made.has(call));
     if (fitting.length === 0) throw unattributed(event, path);
-    // A repetition whose call is ambiguous returns the same values as all that it may be: it stands for each.
-    for (const { node } of found ? [found] : fitting) {
+    // Calls of one layer on the same tensors return the same values, in whatever order they are made: it stands for each.
+    for (const { node } of fitting) {
       node.outputTensors.forEach((tensor, i) => put(stand, event.outputs[i], tensor.id));
     }
     if (found === undefined) continue;

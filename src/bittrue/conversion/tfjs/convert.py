@@ -110,7 +110,7 @@ def _from_nodes(
     except Unsupported as refusal:
         reason = str(refusal)
     try:
-        return write_frozen(nodes, graph), f"it is written node by node, as TensorFlow made it: {reason}"
+        return write_frozen(nodes, graph, version), f"it is written node by node, as TensorFlow made it: {reason}"
     except Unsupported as refusal:
         raise Unsupported(f"{refusal}; nor can it be rewritten: {reason}", layer=refusal.layer) from refusal
 

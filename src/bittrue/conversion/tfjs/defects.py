@@ -18,7 +18,7 @@ __all__ = ["DEFECTS", "Defect", "defect_of_layer", "present"]
 
 @dataclass(frozen=True)
 class Defect:
-    """What ``backends`` do with ``op`` where ``condition`` holds: ``effect``; and ``rewriting``, what is written instead.
+    """What ``backends`` do with ``op`` where ``condition`` holds, and what is written instead.
 
     ``layers``: the classes of TensorFlow.js's layers that run into it, which are written as a graph-model. ``seen`` is
     the release on which the repro was run, ``repaired`` the first that is right, None where none is known.
@@ -79,6 +79,48 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
             ("cpu", "wasm"),
             "matrices are paired wrongly",
             "both operands repeated beforehand",
+        ),
+        "webgpu-transpose-int": Defect(
+            "Transpose",
+            "of whole numbers or truth values of three axes or more, also inside of reductions",
+            ("webgpu",),
+            "the shader does not compile and zeros are left",
+            "the same as float32 numbers, or a reshaping where only axes of size 1 move",
+        ),
+        "webgpu-cast-transpose": Defect(
+            "Transpose",
+            "of what was cast from whole numbers or truth values to float32",
+            ("webgpu",),
+            "the shader does not compile and zeros are left",
+            "a product with 1 after the cast",
+        ),
+        "webgpu-vector-rank-5": Defect(
+            "Add and every other operation of two tensors",
+            "one is a vector and the other has five axes",
+            ("webgpu",),
+            "the shader does not compile and zeros are left",
+            "the vector as a matrix of one row",
+        ),
+        "gpu-pad-rank-5": Defect(
+            "PadV2",
+            "of five axes",
+            ("webgl", "webgpu"),
+            "the shader does not compile; webgl says so, webgpu leaves zeros",
+            "axis by axis, the others joined",
+        ),
+        "gpu-strided-slice-rank-5": Defect(
+            "StridedSlice",
+            "of five axes, with a step other than 1",
+            ("webgl", "webgpu"),
+            "the shader does not compile; webgl says so, webgpu leaves zeros",
+            "all axes before and behind joined",
+        ),
+        "gpu-where-rank-5": Defect(
+            "SelectV2",
+            "of five axes",
+            ("webgl", "webgpu"),
+            "it says that it is not supported",
+            "neighbouring axes joined that are treated alike",
         ),
         "layers-concatenate-negative-axis": Defect(
             "Concatenate, the layer",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from bittrue.errors import Unsupported
-from bittrue.graph.model import Graph
+from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef
 from bittrue.graph.nodegraph import Node, NodeGraph, Port, Source
 from bittrue.graph.nodes import places_of
 from bittrue.traces import Array
 
-from .graph_model import GraphModel
+from .graph_model import GraphModel, write_graph
 from .lowering.attributes import shape, type_of
+from .specs import known_specs
+from .versions import Version
 
 __all__ = ["FrozenModel", "executor_ops", "write_frozen"]
 
@@ -55,7 +58,7 @@ class FrozenModel(GraphModel):
             if all(map(self._is_real, layer["weights"]))
         }
 
-    def _is_real(self, name: str) -> bool:
+    def _is_real(self, name: str | None) -> bool:
         return name in self._arrays
 
     def _outputs(self, nodes: NodeGraph) -> dict[str, Any]:
@@ -84,12 +87,14 @@ class FrozenModel(GraphModel):
         return {**found, "modelTopology": {**found["modelTopology"], "node": self._entries}}
 
 
-def write_frozen(nodes: NodeGraph, graph: Graph) -> FrozenModel:
+def write_frozen(nodes: NodeGraph, graph: Graph, version: Version) -> FrozenModel:
     """``nodes``, described as layers by ``graph``, as they are.
 
     Raises Unsupported, naming the node, for one that TensorFlow.js's executor lacks or runs only asynchronously, that
-    calls functions of the graph's own, or whose constant is of a dtype that TensorFlow.js would round.
+    calls functions of the graph's own, or whose constant is of a dtype that TensorFlow.js would round; and for a layer
+    that could be rewritten, but that TensorFlow.js of ``version`` is known to compute otherwise.
     """
+    _check_known(graph, version)
     known, asynchronous = executor_ops()
     layers = {node["name"]: layer.name for layer in graph.layers for node in layer.config.get("nodes", ())}
     for node in nodes.nodes:
@@ -101,6 +106,22 @@ def write_frozen(nodes: NodeGraph, graph: Graph) -> FrozenModel:
         if because:
             raise _refused(node.name, node.op, because, layers.get(node.name))
     return FrozenModel(nodes, graph)
+
+
+def _check_known(graph: Graph, version: Version) -> None:
+    """Write every layer that has an expansion into ops by itself, which refuses what is known to be unfaithful."""
+    specs, _ = known_specs(graph)
+    for layer in graph.layers:
+        operands = layer.calls[0].inputs if layer.calls else ()
+        if not layer.calls or TensorRef(layer.name) not in specs or any(ref not in specs for ref in operands):
+            continue
+        names = {ref: f"operand_{at}" for at, ref in enumerate(dict.fromkeys(operands))}
+        inputs = tuple(
+            InputSpec(name, specs[ref].shape, specs[ref].dtype, TensorRef(name)) for ref, name in names.items()
+        )
+        feeds = [LayerNode(name, "InputLayer", "keras.layers", {}, (), ()) for name in names.values()]
+        alone = replace(layer, calls=(Call((tuple(TensorRef(names[ref]) for ref in operands),)),))
+        write_graph(Graph(graph.name, graph.kind, (*feeds, alone), inputs, (TensorRef(layer.name),)), version)
 
 
 def _refused(name: str, op: str, because: str, layer: str | None = None) -> Unsupported:

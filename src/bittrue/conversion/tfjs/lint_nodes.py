@@ -65,7 +65,7 @@ def _is_writable(graph: Graph, nodes: NodeGraph, version: Version) -> bool:
     except Unsupported:
         pass
     try:
-        write_frozen(nodes, graph)
+        write_frozen(nodes, graph, version)
         return True
     except Unsupported:
         return False

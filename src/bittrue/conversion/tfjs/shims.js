@@ -1,15 +1,15 @@
 // Layers that TensorFlow.js lacks, for the layers-model beside this file. Written by Bittrue (Apache-2.0).
 //
-//   import * as tf from '@tensorflow/tfjs';
-//   import { register } from './bittrue-shims.js';
+//   import * as tf from "@tensorflow/tfjs";
+//   import { register } from "./bittrue-shims.js";
 //   register(tf); // not needed where tf is global, as from a script element
-//   const model = await tf.loadLayersModel('model.json');
+//   const model = await tf.loadLayersModel("model.json");
 //
 // Every such layer carries a program in its configuration: nodes for TensorFlow.js's own graph executor. One class runs
 // them all.
 
 /**
- * @typedef {{ name: string, shape: number[], dtype: 'float32' | 'int32' | 'bool', values: (number | string)[] }} Constant
+ * @typedef {{ name: string, shape: number[], dtype: "float32" | "int32" | "bool", values: (number | string)[] }} Constant
  * @typedef {{ topology: object, constants: Constant[] }} Graph
  * @typedef {Graph & { sequences: number, states: number, fed: string[], results: string[] }} Loop
  * @typedef {{ node: string, dtype: string }} Input
@@ -44,7 +44,7 @@ function encoded(constants) {
  * @param {Graph} graph
  */
 function executable(tf, graph) {
-  const model = new tf.GraphModel('');
+  const model = new tf.GraphModel("");
   model.loadSync({ modelTopology: graph.topology, ...encoded(graph.constants) });
   for (const tensors of Object.values(model.weights)) tensors.forEach(tf.keep);
   return model;
@@ -115,7 +115,7 @@ function scan(tf, { inputs, attrs }) {
  */
 function layerClass(tf) {
   return class BittrueLayer extends tf.layers.Layer {
-    static className = 'BittrueLayer';
+    static className = "BittrueLayer";
 
     /** @param {any} config */
     constructor(config) {
@@ -128,7 +128,7 @@ function layerClass(tf) {
 
     build() {
       this.held = this.program.weights.map(({ name, shape }) => {
-        return this.addWeight(name, shape, 'float32', tf.initializers.zeros());
+        return this.addWeight(name, shape, "float32", tf.initializers.zeros());
       });
       this.built = true;
     }
@@ -180,7 +180,7 @@ function layerClass(tf) {
  * @param {any} tf - the module ``@tensorflow/tfjs``
  */
 export function register(tf) {
-  tf.registerOp('BittrueLoop', (/** @type {any} */ node) => scan(tf, node));
+  tf.registerOp("BittrueLoop", (/** @type {any} */ node) => scan(tf, node));
   tf.serialization.registerClass(layerClass(tf));
 }
 

@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from bittrue.graph.evaluate import layer_bound
+from bittrue.graph.layers import expand
+from bittrue.ops import TensorSpec
 from bittrue.traces import Array
 
 from ..axioms import in_format
@@ -80,7 +82,7 @@ def _held(evidence: Evidence, dtype: str, rounded: Callable[[Array], Array]) -> 
     fits = [np.array_equal(widest(y), rounded(y), equal_nan=True) for y in side.outputs]
     size = sum(y.size for y in side.outputs)
     without = size - sum(error.outside for error in side.errors)
-    if not all(fits):
+    if not all(fits) or not _close(evidence, dtype):
         return Reproduction(0, size, 0, without)
     coarse = [_floats(rounded, array) for array in side.inputs]
     weights = tuple(replace(weight, value=_floats(rounded, weight.value)) for weight in evidence.layer.weights)
@@ -88,3 +90,16 @@ def _held(evidence: Evidence, dtype: str, rounded: Callable[[Array], Array]) -> 
     found = layer_bound(replace(evidence.layer, weights=weights), coarse, axioms, evidence.node)
     out = sum(np.count_nonzero(outside(y, *exact)) for y, exact in zip(side.outputs, found, strict=False))
     return Reproduction(0, size, size - int(out), without)
+
+
+def _close(evidence: Evidence, dtype: str) -> bool:
+    """Whether the error is what a few roundings of whole tensors make; the format's own bound allows more."""
+    side = evidence.side
+    specs = tuple(map(TensorSpec.of, side.inputs))
+    roundings = 2 + len(expand(evidence.layer, specs, evidence.node).nodes)
+    unit = in_format(side.arithmetic, dtype).axioms.unit_roundoff
+    return all(
+        error.rms <= roundings * unit * float(np.sqrt(np.mean(np.square(widest(found.value)))))
+        for error, found in zip(side.errors, side.rounding, strict=False)
+        if found.value.size
+    )

@@ -50,13 +50,13 @@ def known_causes() -> tuple[Cause, ...]:
 def explain(evidence: Evidence) -> tuple[Finding, ...]:
     """What the causes find, proven ones first. The first proven one ends the search: one experiment explains it.
 
-    An experiment that does not fit the layer (a `BittrueError`) finds nothing.
+    An experiment that does not fit the layer (a `BittrueError`, or shapes that NumPy refuses) finds nothing.
     """
     offered: list[Finding] = []
     for candidate in known_causes():
         try:
             finding = candidate.test(evidence)
-        except BittrueError:
+        except (BittrueError, ValueError, IndexError):
             continue
         if finding is not None and finding.proven:
             return (finding, *offered)

@@ -21,7 +21,7 @@ from . import (
     spectral,
     wrappers,
 )
-from .registry import expand, expands, expands_operation, known_classes, known_operations
+from .registry import expand, expands, expands_operation, is_known, known_classes, known_operations
 
 __all__ = [
     "activations",
@@ -34,6 +34,7 @@ __all__ = [
     "expand",
     "expands",
     "expands_operation",
+    "is_known",
     "known_classes",
     "known_operations",
     "merging",

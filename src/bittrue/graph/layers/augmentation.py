@@ -39,10 +39,18 @@ _VARYING = (
 )
 
 
+_OF_TRAINING = (
+    *("addition_factor", "all_ops", "alpha", "brightness_factor", "chain_depth", "contrast_factor", "data_format"),
+    *("factor", "fill_mode", "fill_value", "height", "height_factor", "hue_factor", "interpolation", "kernel_size"),
+    *("mode", "num_chains", "num_ops", "saturation_factor", "scale", "seed", "sigma", "threshold_factor"),
+    *("value_range", "width", "width_factor", "x_factor", "y_factor", "bounding_box_format"),
+)
+
+
 @expands(*_VARYING)
 def unvaried(formula: Formula) -> Value:
-    """x itself, as a floating-point tensor: the layer acts in training alone, whatever its options are."""
-    formula.options.inert(*formula.layer.config)
+    """x itself, as a floating-point tensor: the layer acts in training alone, and so do its options."""
+    formula.options.inert(*_OF_TRAINING)
     return as_float(formula.x)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "expand_within",
     "expands",
     "expands_operation",
+    "is_known",
     "known_classes",
     "known_operations",
 ]
@@ -81,6 +82,15 @@ def expand(layer: LayerNode, specs: Sequence[TensorSpec] | None = None, call: in
         return _expanded(expander, layer, made, specs)
     count = len(made.inputs) + len(made.keyword_inputs) if layer.calls else 1
     return _guessed(expander, layer, made, count)
+
+
+def is_known(layer: LayerNode) -> bool:
+    """Whether the layer's class has an expansion at all; a nested model's layers are asked one by one."""
+    try:
+        _expander(layer)
+    except Unsupported:
+        return layer.subgraph is not None
+    return True
 
 
 def expand_within(formula: Formula) -> tuple[Value, ...]:

@@ -14,14 +14,15 @@ __all__ = ["places_of"]
 def places_of(graph: Graph, nodes: NodeGraph) -> Mapping[str, Any]:
     """Each layer with the nodes of its weights, and each call with those of its outputs, as docs/protocol.md has it.
 
-    An output is ``name``, or ``name:1`` where it is not the node's first.
+    A weight is null whose node is not a constant, but makes it of one. An output is ``name``, or ``name:1`` where it
+    is not the node's first.
     """
     ports = {port.name: port for port in nodes.inputs}
     layers, calls = [], []
     for layer in graph.layers:
         if layer.module == NODES:
             outputs = _outputs(layer)
-            weights = list(layer.config["weights"])
+            weights = [name if name in nodes.constants else None for name in layer.config["weights"]]
         else:
             port = ports[layer.name]
             dtype = port.dtype.name if port.dtype is not None else "float32"

@@ -37,14 +37,18 @@ def layers_of(reads: Reads) -> dict[str, str]:
 
 
 def _shortened(nodes: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The paths of the nodes, without the scopes that hold all of them and compute nothing themselves."""
+    """The paths of the nodes, without the scopes that hold all of them, unless that leaves no scope."""
     paths = {node: scopes_of(node) for node in nodes}
     depth = 0
-    while len({path[: depth + 1] for path in paths.values()}) == 1 and all(
-        len(path) > depth + 2 for path in paths.values()
-    ):
+    while _holds_all(list(paths.values()), depth):
         depth += 1
     return {node: path[depth:] for node, path in paths.items()}
+
+
+def _holds_all(paths: Sequence[tuple[str, ...]], depth: int) -> bool:
+    """Whether one scope holds all nodes, and others inside it."""
+    shared = len({path[: depth + 1] for path in paths}) == 1 and all(len(path) > depth + 1 for path in paths)
+    return shared and any(len(path) > depth + 2 for path in paths)
 
 
 def _layer(path: tuple[str, ...], direct: set[tuple[str, ...]]) -> str:

@@ -17,6 +17,7 @@ from bittrue.graph.nodes.table import row_of
 from bittrue.ops import TensorSpec
 from bittrue.traces import Array
 
+from .folding import moved
 from .grouping import layers_of, scopes_of
 from .known import Numbers, SizeOf, follow, numbers_of
 
@@ -86,6 +87,16 @@ class _Facts:
         self._fill(node)
         self.operands[node.name] = self._operands(node)
         self._infer(node)
+        self._fold(node)
+
+    def _fold(self, node: Node) -> None:
+        """A constant whose elements are only moved is a constant: kernels are often transposed on the way."""
+        operands = self.operands[node.name]
+        arrays = [item for item in operands if isinstance(item, np.ndarray)]
+        if any(isinstance(item, tuple) for item in operands) or len({array.dtype for array in arrays}) != 1:
+            return
+        for at, array in enumerate(moved(node, operands) or ()):
+            self.constants[node.name, at] = array.astype(arrays[0].dtype)
 
     def _fill(self, node: Node) -> None:
         """A tensor of one number throughout, whose shape is known."""

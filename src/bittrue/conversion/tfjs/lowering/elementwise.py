@@ -7,8 +7,10 @@ import numpy as np
 from bittrue.ops import Binary, Cast, Compare, Logical, Select, Unary
 from bittrue.ops.base import broadcast, promote
 
+from ..defects import present
 from ..versions import known
 from .attributes import type_of
+from .folding import MOST, folded
 from .nodes import Tensor
 from .registry import lowers
 from .scope import Scope
@@ -75,13 +77,15 @@ def binary(scope: Scope, op: Binary, a: Tensor, b: Tensor) -> Tensor:
     if op.operation not in _BINARY:
         raise scope.refused(f"TensorFlow.js has no {op.operation}")
     _check_arithmetic(scope, a, b)
-    return scope.node(_BINARY[op.operation], _alike(scope, a, b), _shape(a, b))
+    a, b = _as_matrices(scope, *_alike(scope, a, b))
+    return scope.node(_BINARY[op.operation], (a, b), _shape(a, b))
 
 
 @lowers(Compare)
 def compare(scope: Scope, op: Compare, a: Tensor, b: Tensor) -> Tensor:
     """A node of the same relation."""
-    made = scope.node(_COMPARE[op.relation], _alike(scope, a, b), _shape(a, b))
+    a, b = _as_matrices(scope, *_alike(scope, a, b))
+    made = scope.node(_COMPARE[op.relation], (a, b), _shape(a, b))
     return Tensor(made.node, type(made.spec)(made.spec.shape, np.dtype(np.bool_)))
 
 
@@ -99,6 +103,10 @@ def select(scope: Scope, op: Select, condition: Tensor, a: Tensor, b: Tensor) ->
     shape = broadcast(condition.spec.shape, a.spec.shape, b.spec.shape)
     assert shape is not None
     a, b = _alike(scope, a, b)
+    if len(shape) > MOST and present("gpu-where-rank-5", scope.version):
+        flat, restored = folded(scope, (condition, a, b))
+        if flat[0].spec.rank < len(shape):
+            return restored(select(scope, op, *flat))
     kind = "SelectV2"
     if not known(kind, scope.version):
         kind = "Select"
@@ -131,6 +139,15 @@ def _alike(scope: Scope, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both operands in the dtype that NumPy's rules give them together."""
     dtype = promote(a.spec, b.spec)
     return scope.cast(a, dtype), scope.cast(b, dtype)
+
+
+def _as_matrices(scope: Scope, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors beside tensors of five axes as matrices of one row."""
+    rank = max(a.spec.rank, b.spec.rank)
+    if rank <= MOST or not present("webgpu-vector-rank-5", scope.version):
+        return a, b
+    first, second = (scope.reshape(x, [1, x.spec.shape[0] or -1]) if x.spec.rank == 1 else x for x in (a, b))
+    return first, second
 
 
 def _check_arithmetic(scope: Scope, *tensors: Tensor) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from bittrue.ops import Normalize, Reduce, Softmax
 from bittrue.ops.base import broadcast
 
+from ..defects import present
 from .attributes import flag, number, text
 from .nodes import Tensor
 from .registry import lowers
@@ -25,10 +26,19 @@ def reduce(scope: Scope, op: Reduce, x: Tensor) -> Tensor:
     axes = [axis % x.spec.rank for axis in op.axes]
     if not axes:
         return x
+    if x.spec.dtype.name != "float32" and present("webgpu-transpose-int", scope.version):
+        return _as_numbers(scope, op, x)
     types = () if op.kind in ("all", "any") else ("T",)
     shape = op.infer(x.spec)[0].shape
     inputs = (x, scope.nodes.ints(axes))
     return scope.node(_REDUCTIONS[op.kind], inputs, shape, {"keep_dims": flag(op.keepdims)}, types)
+
+
+def _as_numbers(scope: Scope, op: Reduce, x: Tensor) -> Tensor:
+    """Whole numbers and truth values as float32: what reduces other axes than the last transposes inside."""
+    kind = {"all": "min", "any": "max"}.get(op.kind, op.kind)
+    made = reduce(scope, Reduce(kind, op.axes, op.keepdims), scope.cast(x, np.dtype(np.float32)))
+    return Tensor(scope.cast(made, x.spec.dtype).node, type(x.spec)(made.spec.shape, x.spec.dtype))
 
 
 @lowers(Softmax)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .nodes import Nodes, Tensor
 __all__ = ["Dimension", "Scope", "Sizes"]
 
 _INT32 = np.dtype(np.int32)
+_MOST = 4  # axes that every kernel of every backend takes
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,10 @@ class Scope:
             return Tensor(compared.node, TensorSpec(x.spec.shape, dtype))
         attributes = {"SrcT": type_of(x.spec.dtype), "DstT": type_of(dtype)}
         name = self.nodes.name(f"{self.prefix}/Cast")
-        return self.nodes.add("Cast", name, (x,), attributes, TensorSpec(x.spec.shape, dtype))
+        made = self.nodes.add("Cast", name, (x,), attributes, TensorSpec(x.spec.shape, dtype))
+        if held(dtype) != "float32" or not present("webgpu-cast-transpose", self.version):
+            return made
+        return self.node("Mul", (made, self.nodes.constant(np.asarray(1, np.float32))), x.spec.shape)
 
     def sizes(self, x: Tensor) -> list[int | Dimension]:
         """The sizes of ``x``, those not known before as they will be."""
@@ -146,6 +151,12 @@ class Scope:
         if list(permutation) == list(range(x.spec.rank)):
             return x
         shape = tuple(x.spec.shape[axis] for axis in permutation)
+        wide = [axis for axis in permutation if x.spec.shape[axis] != 1]
+        if wide == sorted(wide) and shape.count(None) < 2:
+            return self.reshape(x, [-1 if size is None else size for size in shape])
+        if held(x.spec.dtype) != "float32" and x.spec.rank > 2 and present("webgpu-transpose-int", self.version):
+            moved = self.transposed(self.cast(x, np.dtype(np.float32)), permutation)
+            return Tensor(self.cast(moved, x.spec.dtype).node, TensorSpec(shape, x.spec.dtype))
         return self.node("Transpose", (x, self.nodes.ints(list(permutation))), shape)
 
     def sliced(self, x: Tensor, cuts: Sequence[tuple[int, int | None, int | None, int]], shape: Shape) -> Tensor:
@@ -166,7 +177,26 @@ class Scope:
         """``x`` with (low, high) of ``value`` at the ends of every axis."""
         if not any(map(any, widths)):
             return x
+        if x.spec.rank > _MOST and x.spec.shape.count(None) < 2 and present("gpu-pad-rank-5", self.version):
+            return self._padded_in_turn(x, widths, value)
         shape = tuple(n if n is None else n + sum(pair) for n, pair in zip(x.spec.shape, widths, strict=True))
         amounts = self.nodes.ints([list(pair) for pair in widths])
         filling = self.nodes.parameter(np.asarray(value, held(x.spec.dtype)))
         return self.node("PadV2", (x, amounts, filling), shape)
+
+    def _padded_in_turn(self, x: Tensor, widths: Sequence[tuple[int, int]], value: float) -> Tensor:
+        """The same axis by axis, all before it and all behind it joined."""
+        for axis, pair in enumerate(widths):
+            if any(pair):
+                sizes: list[int | None] = list(x.spec.shape)
+                own = sizes[axis]
+                flat = self.reshape(x, [_joined(sizes[:axis]), _joined([own]), _joined(sizes[axis + 1 :])])
+                sizes[axis] = None if own is None else own + sum(pair)
+                wide = self.padded(flat, ((0, 0), pair, (0, 0)), value)
+                x = self.reshape(wide, [-1 if size is None else size for size in sizes])
+        return x
+
+
+def _joined(sizes: Sequence[int | None]) -> int:
+    """The size of several axes made one, -1 for what is left."""
+    return -1 if None in sizes else prod(size or 0 for size in sizes)

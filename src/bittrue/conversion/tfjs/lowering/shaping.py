@@ -12,6 +12,7 @@ from bittrue.ops.base import promote
 from ..defects import present
 from ..versions import known
 from .attributes import type_of, whole
+from .folding import MOST, one_axis
 from .nodes import Tensor
 from .registry import lowers
 from .scope import Scope
@@ -53,6 +54,10 @@ def cut(scope: Scope, op: Slice, x: Tensor) -> Tensor:
     TensorFlow.js's wasm backend takes them for float32 there.
     """
     axis, shape = op.axis % x.spec.rank, op.infer(x.spec)[0].shape
+    deep = op.step != 1 and x.spec.rank > MOST and x.spec.shape.count(None) < 2
+    if deep and present("gpu-strided-slice-rank-5", scope.version):
+        inner = Slice(1, op.start, op.stop, op.step)
+        return one_axis(scope, x, axis, lambda flat: cut(scope, inner, flat), shape[axis])
     cuts = [(axis, op.start, op.stop, op.step)]
     kind = "bool" if x.spec.dtype == np.bool_ else "int"
     if op.step == 1 or x.spec.dtype.name == "float32" or not present(f"wasm-strided-slice-{kind}", scope.version):
