@@ -14,7 +14,7 @@ import numpy as np
 from harness import MIB, MemoryWatch, child, table, verdict
 
 TARGETS = ("chrome:wasm", "keras:tensorflow")
-BUDGETS = {"chain": 48 * MIB, "wide": 128 * MIB}
+BUDGETS = {"chain": 96 * MIB, "wide": 128 * MIB}
 TITLES = {"chain": "1,000 Dense layers", "wide": "128 convolutions of 256x256x16"}
 SIDES = {"page": "page, alone + added", "python": "Python, alone + added"}
 ALONE = "alone"
@@ -88,7 +88,7 @@ def _model(name: str) -> tuple[Any, Any]:
     if name == "wide":
         return wide_model(512 * MIB), image(0, size=256)
     sys.setrecursionlimit(20_000)  # Keras walks a graph with a call or more for each layer of its depth
-    given = np.random.default_rng(0).normal(size=(512, 64)).astype(np.float32)
+    given = np.random.default_rng(0).normal(size=(1024, 64)).astype(np.float32)
     return dense_chain(1000, 64), given
 
 
