@@ -43,6 +43,7 @@ class Absent(Exception):
 
 def fetch(folder: Path) -> tuple[Path, Path]:
     """The SavedModel and the TensorFlow.js model, below ``folder``."""
+    folder = folder.resolve()
     packed = folder / "packed"
     packed.mkdir(parents=True, exist_ok=True)
     python = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(packed), PYPI]

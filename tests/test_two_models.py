@@ -75,7 +75,8 @@ def test_a_converted_model_is_compared_as_it_is(models: dict[str, Path]) -> None
     data = check_models(models["1"], models["tfjs"], "ones")
     (outcome,) = data.targets
     assert [row.pair.identical for row in data.rows(outcome)] == [True, True, False]
-    assert data.notes[1:] == ("aligned by name: x1, dense_1, dense_2, dense_3",)
+    assert data.notes[1] == "aligned by name: x1, dense_1, dense_2, dense_3"
+    assert data.notes[2] == "same weights: 5 of 6 tensors bit-identical (75 of 77 numbers)"
 
 
 @pytest.mark.browser

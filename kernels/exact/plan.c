@@ -5,7 +5,7 @@
 // attributes, and those; the numbers of the outputs. Values are numbered: inputs, constants, results of the ops.
 #include "plan.h"
 
-enum { VERSION = 1, HEADER = 5, MOST = 1 << 24 };
+enum { VERSION = 1, HEADER = 5 };
 
 static const int32_t *program, *program_end, *ops_start, *output_ids;
 static int32_t inputs, constants, op_count, outputs, loaded_to, prepared;
@@ -35,6 +35,8 @@ Buffer *buffer_of(const Value *value) { return buffers + value->buffer; }
 int32_t address_of(const Value *value) { return buffer_of(value)->address; }
 int32_t *uses_of(const Value *of) { return uses + (of - values); }
 int32_t calls_made(void) { return call_count; }
+double cost_so_far(void) { return total_cost; }
+void add_cost(double more) { total_cost += more; }
 
 const Packed *packed_of(const Value *value) { return value->buffer < constants ? packed + value->buffer : 0; }
 
@@ -104,7 +106,7 @@ int32_t scratch(int64_t need, int32_t *address) {
   return FINE;
 }
 
-static void used_up(Buffer *buffer, int32_t times) {
+void used_up(Buffer *buffer, int32_t times) {
   buffer->pending -= times;
   if (!buffer->pending && !buffer->fixed) block_give(buffer->address, buffer->words);
 }
@@ -183,92 +185,6 @@ int32_t resolve_ops(const int32_t **at, const int32_t *end, int32_t count, Value
     for (int32_t k = 0; k < op.operands; k++) used_up(buffer_of(base + op.operand[k]), 1);
     used_up(buffer_of(result), 1);
   }
-  return FINE;
-}
-
-// One loop over time: slices, states, the body, and the new states into the output. spec.md, section 8.
-int32_t resolve_scan(const Step *step) {
-  const Op *op = step->op;
-  if (op->attributes < 4) return MALFORMED;
-  int32_t sequences = attribute(step, 0), states = attribute(step, 1), body = attribute(step, 2);
-  NEED(sequences >= 1 && states >= 1 && body >= 0 && body < MOST && sequences < op->operands &&
-       states <= op->operands - sequences && states <= op->attributes - 3);
-  const int32_t *end = op->attribute + op->attributes - states, *results = end, *at = op->attribute + 3;
-  const Value *first = operand(step, 0);
-  NEED(first->rank >= 2 && first->size[1] >= 1);
-  int32_t batch = first->size[0], time = first->size[1];
-  int64_t room_needed = (int64_t)op->operands + body;
-  Value *base = room_needed < MOST ? more_values((int32_t)room_needed) : 0;
-  if (!base) return MALFORMED;
-  int32_t width = 0;
-  for (int32_t k = 0; k < op->operands; k++) {
-    const Value *x = operand(step, k);
-    Value *local = base + k;
-    *local = *x;
-    if (k >= sequences + states) continue;
-    NEED(x->rank >= 2 && (k >= sequences || (x->size[0] == batch && x->size[1] == time)));
-    NEED(k < sequences || x->size[0] == batch || x->size[0] == 1);
-    local->rank = k < sequences ? x->rank - 1 : x->rank;
-    local->size[0] = batch;
-    for (int32_t axis = 1; axis < local->rank; axis++) local->size[axis] = x->size[axis + (k < sequences)];
-    TRY(set_shape(local, x->dtype, local->rank, local->size));
-    TRY(new_buffer(local, 1));
-    if (k >= sequences) width += local->size[local->rank - 1];
-  }
-  const Value *state = base + sequences;
-  int32_t size[RANK], middle = (int32_t)size_between(state, 1, state->rank - 1);
-  NEED(state->rank + 1 <= RANK);
-  for (int32_t k = 0; k < states; k++) {
-    NEED(state[k].rank == state->rank && state[k].dtype == state->dtype);
-    for (int32_t axis = 1; axis + 1 < state->rank; axis++) NEED(state[k].size[axis] == state->size[axis]);
-  }
-  for (int32_t axis = 0; axis < state->rank - 1; axis++) size[axis + (axis > 0)] = state->size[axis];
-  size[1] = time;
-  size[state->rank] = width;
-  TRY(set_shape(step->result, state->dtype, state->rank + 1, size));
-  TRY(place(step, 0, 0));
-  int32_t out = address_of(step->result), from[3], to[3];
-  for (int32_t k = 0; k < states; k++) {
-    int32_t inner = (int32_t)size_between(state + k, 1, state->rank), view[2] = {batch, inner};
-    const Value *initial = operand(step, sequences + k);
-    from[0] = initial->size[0] == 1 ? 0 : inner;
-    from[1] = to[1] = 1;
-    to[0] = inner;
-    TRY(copy_view(step, address_of(initial), 0, from, address_of(state + k), 0, to, 2, view, 0));
-  }
-  Call *copied;
-  int32_t loop = calls_made();
-  double before = total_cost;
-  emit(step, K_LOOP, 1, 0);
-  for (int32_t k = 0; k < sequences; k++) {
-    int32_t inner = (int32_t)size_between(base + k, 1, base[k].rank), view[2] = {batch, inner};
-    from[0] = time * inner;
-    to[0] = inner;
-    from[1] = to[1] = 1;
-    TRY(copy_view(step, address_of(operand(step, k)), 0, from, address_of(base + k), 0, to, 2, view, &copied));
-    copied->fact[2] = inner;
-  }
-  TRY(resolve_ops(&at, end, body, base, op->operands, results, states, 1));
-  if (at != end) return MALFORMED;
-  for (int32_t pass = 0, offset; pass < 2; pass++) {
-    offset = 0;
-    for (int32_t k = 0; k < states; k++) {
-      const Value *made = base + results[k];
-      int32_t last = state[k].size[state->rank - 1], view[3] = {batch, middle, last};
-      NEED(made->rank == state->rank && made->dtype == state->dtype);
-      for (int32_t axis = 0; axis < state->rank; axis++) NEED(made->size[axis] == state[k].size[axis]);
-      int32_t own[3] = {middle * last, last, 1}, whole[3] = {time * middle * width, width, 1};
-      if (pass) TRY(copy_view(step, out, offset, whole, address_of(state + k), 0, own, 3, view, &copied));
-      else TRY(copy_view(step, address_of(made), 0, own, out, offset, whole, 3, view, &copied));
-      copied->fact[pass ? 2 : 3] = middle * width;
-      offset += last;
-    }
-  }
-  call_at(loop)->fact[0] = time;
-  call_at(loop)->fact[1] = calls_made() - loop - 1;
-  total_cost = before + (total_cost - before) * time;
-  for (int32_t k = 0; k < states; k++) used_up(buffer_of(base + results[k]), 1);
-  for (int32_t k = 0; k < sequences + states; k++) used_up(buffer_of(base + k), 1);
   return FINE;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 #include "exact.h"
 
+enum { MOST = 1 << 24 };  // operands or attributes of one op
+
 #define TRY(expression)                 \
   do {                                  \
     int32_t status_ = (expression);     \
@@ -37,6 +39,9 @@ const Packed *packed_of(const Value *value);
 
 Call *emit(const Step *step, int32_t kernel, int64_t units, double cost);
 int32_t calls_made(void);
+double cost_so_far(void);
+void add_cost(double more);
+void used_up(Buffer *buffer, int32_t times);
 Call *call_at(int32_t at);
 int32_t place(const Step *step, int32_t first, int32_t last);  // in a buffer of its own or of one of these operands
 int32_t new_buffer(Value *value, int32_t uses);

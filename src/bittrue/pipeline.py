@@ -223,16 +223,26 @@ def convert(
     from bittrue.runtimes.tfjs import BUNDLED
 
     rules = [parse_quantize(text) for text in quantize]
-    opened = _convertible(open_model(model, trust=trust, custom=custom), form, shims)
-    return write(
-        opened.graph,
-        Path(out),
-        version=tfjs or BUNDLED,
-        form=form,
-        quantize=rules,
-        shims=shims,
-        nodes=opened.nodes,
-    )
+    opened = open_model(model, trust=trust, custom=custom)
+
+    def written(one: OpenedModel) -> Artifact:
+        return write(
+            one.graph,
+            Path(out),
+            version=tfjs or BUNDLED,
+            form=form,
+            quantize=rules,
+            shims=shims,
+            nodes=one.nodes,
+        )
+
+    try:
+        return written(opened)
+    except Unsupported as refusal:
+        traced = None if form == "layers-model" or shims else _traced(opened)
+        if traced is None:
+            raise
+        return replace(written(traced), reason=str(refusal))
 
 
 def export(model: Any, out: Path, *, trust: bool = False, custom: Sequence[Any] = ()) -> Plan:
@@ -247,12 +257,12 @@ def export(model: Any, out: Path, *, trust: bool = False, custom: Sequence[Any] 
     return write(open_model(model, trust=trust, custom=custom).graph, Path(out))
 
 
-def _convertible(opened: OpenedModel, form: Form, shims: bool) -> OpenedModel:
-    """The model as it is, or as TensorFlow traces it where it has layers of somebody's own, which have no ops here."""
+def _traced(opened: OpenedModel) -> OpenedModel | None:
+    """The model as TensorFlow traces it, if it has layers of somebody's own, which have no ops here."""
     from bittrue.graph.layers import is_known
 
     strange = opened.nodes is None and any(not is_known(layer) for _, layer in opened.graph.walk())
-    return opened.traced() if strange and form != "layers-model" and not shims else opened
+    return opened.traced() if strange else None
 
 
 def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Sequence[Any] = ()) -> Lint:

@@ -1,8 +1,12 @@
-"""The exact decomposition of a difference: y_c - y_r = [y_c - f(x_c)] + [f(x_c) - f(x_r)] + [f(x_r) - y_r]."""
+"""The exact decomposition of a difference: y_c - y_r = [y_c - f(x_c)] + [f(x_c) - f(x_r)] + [f(x_r) - y_r].
+
+Everything here goes over the tensors block by block, so that it adds nothing to what they take themselves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
@@ -17,6 +21,31 @@ from .result import Amplification, OutputEvidence, OwnError, Part
 __all__ = ["amplification", "decompose"]
 
 _UNIT = 2.0**-53
+_BLOCK = 2**17  # elements
+
+
+@dataclass
+class _Magnitudes:
+    """Largest and root-mean-square magnitude of the finite elements seen so far."""
+
+    largest: float = 0.0
+    squares: float = 0.0
+    count: int = 0
+
+    def add(self, values: Array) -> None:
+        finite = np.isfinite(values)
+        kept = values if finite.all() else values[finite]
+        self.largest = max(self.largest, float(np.max(np.abs(kept), initial=0.0)))
+        self.squares += float(np.dot(kept, kept))
+        self.count += kept.size
+
+    @property
+    def rms(self) -> float:
+        return sqrt(self.squares / self.count) if self.count else 0.0
+
+    @property
+    def part(self) -> Part:
+        return Part(self.largest, self.rms)
 
 
 def decompose(
@@ -27,45 +56,59 @@ def decompose(
     enlarged: Amplification,
 ) -> OutputEvidence:
     """The evidence of one output; all pairs are (reference, candidate), and of one shape."""
-    y_r, y_c = map(_float, outputs)
-    f_r, f_c = (_float(found.value) for found in exact)
-    with np.errstate(all="ignore"):
-        total, own, inherited, negated = y_c - y_r, y_c - f_c, f_c - f_r, f_r - y_r
-        left = np.abs(total - (own + inherited + negated))
-        size = np.abs(y_c) + np.abs(y_r) + 2 * (np.abs(f_c) + np.abs(f_r))
-        closure = _largest(np.where(size > 0, left / (size * _UNIT), 0.0))
+    level, total, inherited, closure = _Magnitudes(), _Magnitudes(), _Magnitudes(), 0.0
+    for y_r, y_c, f_r, f_c in _blocks(*outputs, exact[0].value, exact[1].value):
+        with np.errstate(all="ignore"):
+            difference, own, came, negated = y_c - y_r, y_c - f_c, f_c - f_r, f_r - y_r
+            size = np.abs(y_c) + np.abs(y_r) + 2 * (np.abs(f_c) + np.abs(f_r))
+            left = np.abs(difference - (own + came + negated)) / (size * _UNIT)
+        level.add(y_r)
+        total.add(difference)
+        inherited.add(came)
+        closure = max(closure, float(np.max(left, initial=0.0, where=np.isfinite(left))))
     distance, value = _ulp_peak(*outputs)
     return OutputEvidence(
         key,
-        _largest(np.abs(y_r)),
-        _rms([y_r]),
+        level.largest,
+        level.rms,
         distance,
         value,
-        part(total),
+        total.part,
         errors[1],
-        part(inherited),
+        inherited.part,
         errors[0],
         enlarged,
         closure,
     )
 
 
-def part(values: Array) -> Part:
-    """Largest and root-mean-square magnitude of the finite elements."""
-    return Part(_largest(np.abs(values)), _rms([values]))
-
-
 def amplification(inputs: tuple[Sequence[Array], Sequence[Array]], exact: tuple[Array, Array]) -> Amplification:
     """How the layer enlarges the difference of its ``inputs`` (reference, candidate), given f of both."""
-    pairs = [(_float(r), _float(c)) for r, c in zip(*inputs, strict=True) if r.dtype.kind not in "iub"]
+    pairs = [(r, c) for r, c in zip(*inputs, strict=True) if r.dtype.kind not in "iub"]
     if not pairs or any(r.shape != c.shape for r, c in pairs) or exact[0].dtype.kind != "f":
         return Amplification(None, None, None)
-    with np.errstate(all="ignore"):
-        moved, x = _rms([c - r for r, c in pairs]), _rms([r for r, _ in pairs])
-        change, f = _rms([exact[1] - exact[0]]), _rms([exact[0]])
-    absolute = _ratio(change, moved)
-    growth = _ratio(f, x)
+    moved, x = _moved(pairs)
+    change, f = _moved([exact])
+    absolute, growth = _ratio(change, moved), _ratio(f, x)
     return Amplification(absolute, _ratio(absolute, growth), growth)
+
+
+def _moved(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
+    """Root mean squares of the differences, and of the first of each pair."""
+    moved, level = _Magnitudes(), _Magnitudes()
+    for pair in pairs:
+        for r, c in _blocks(*pair):
+            with np.errstate(all="ignore"):
+                moved.add(c - r)
+            level.add(r)
+    return moved.rms, level.rms
+
+
+def _blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The tensors piece by piece, flat, as float64."""
+    flat = [array.reshape(-1) for array in arrays]
+    for start in range(0, flat[0].size, _BLOCK):
+        yield tuple(np.asarray(widest(array[start : start + _BLOCK]), np.float64) for array in flat)
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:
@@ -74,30 +117,18 @@ def _ratio(above: float | None, below: float | None) -> float | None:
     return above / below
 
 
-def _float(array: Array) -> Array:
-    return np.asarray(widest(array), np.float64)
-
-
-def _largest(values: Array) -> float:
-    return float(np.max(values, initial=0.0, where=np.isfinite(values)))
-
-
-def _rms(arrays: Sequence[Array]) -> float:
-    total = count = 0.0
-    for array in arrays:
-        finite = np.isfinite(array)
-        total += float(np.sum(np.square(array), where=finite, dtype=np.float64))
-        count += int(np.count_nonzero(finite))
-    return sqrt(total / count) if count else 0.0
-
-
 def _ulp_peak(y_r: Array, y_c: Array) -> tuple[float | None, float | None]:
     """The largest ULP distance, and the reference's magnitude there."""
     if y_r.dtype != y_c.dtype or y_r.dtype.kind != "f":
         return None, None
-    finite = np.isfinite(y_r) & np.isfinite(y_c)
-    if not finite.any():
-        return None, None
-    distance = ulp_distance(np.where(finite, y_r, 0), np.where(finite, y_c, 0))
-    at = np.unravel_index(int(distance.argmax()), distance.shape)
-    return float(distance[at]), float(abs(y_r[at]))
+    peak: tuple[float | None, float | None] = (None, None)
+    left, right = y_r.reshape(-1), y_c.reshape(-1)
+    for start in range(0, left.size, _BLOCK):
+        r, c = left[start : start + _BLOCK], right[start : start + _BLOCK]
+        finite = np.isfinite(r) & np.isfinite(c)
+        if finite.any():
+            distance = ulp_distance(r[finite], c[finite])
+            at = int(distance.argmax())
+            if peak[0] is None or distance[at] > peak[0]:
+                peak = float(distance[at]), float(abs(r[finite][at]))
+    return peak

@@ -121,8 +121,8 @@ def _absolute(outputs: Sequence[OutputEvidence]) -> Iterator[str]:
 
 
 _IDENTICAL_IS_POSSIBLE = (
-    "identical bits are possible where both sides do the same float32 operations in the same order, which every backend "
-    "chooses for itself: 'bittrue export' writes the model with its order fixed, for Python and the browser alike"
+    "identical bits are possible where both sides do the same float32 operations in the same order, which every "
+    "backend chooses for itself: 'bittrue export' writes the model with its order fixed, for Python and browsers alike"
 )
 
 
