@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bittrue.diagnosis.axioms import ARITHMETICS
 from bittrue.graph.evaluate import layer_bound
 from bittrue.graph.explicit_masks import with_masks
 from bittrue.graph.model import Graph, LayerCall
@@ -117,6 +118,9 @@ def judge(
         if worst(bounded(graph, inputs, wider), outputs)[0] <= 1:
             named = table[names[0]][1] if len(names) == 1 else "several functions together, each as documented"
             return Judgement("approximation", ratio, relative, named)
+    arithmetic = ARITHMETICS[f"tfjs:{backend}"]
+    if worst(bounded(graph, inputs, arithmetic.axioms), outputs)[0] <= 1:
+        return Judgement("approximation", ratio, relative, f"arithmetic: {arithmetic.source}")
     return Judgement("wrong", ratio, relative)
 
 

@@ -101,6 +101,13 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
             "the shader does not compile and zeros are left",
             "the vector as a matrix of one row",
         ),
+        "webgl-max-very-negative": Defect(
+            "Max, and Softmax by it",
+            "all numbers are below -1e20, as where a mask leaves nothing to attend to",
+            ("webgl",),
+            "the maximum is -1e20, and softmax divides by 0 or sums up to more than 1",
+            "softmax of the numbers or -1e20, whichever is larger",
+        ),
         "gpu-pad-rank-5": Defect(
             "PadV2",
             "of five axes",

@@ -16,6 +16,9 @@ from .scope import Scope
 _REDUCTIONS = {"all": "All", "any": "Any", "max": "Max", "mean": "Mean", "min": "Min", "sum": "Sum"}
 
 
+_LOWEST = -1e20  # where webgl begins to look for a maximum
+
+
 @lowers(Reduce)
 def reduce(scope: Scope, op: Reduce, x: Tensor) -> Tensor:
     """A node of the same reduction."""
@@ -48,6 +51,9 @@ def softmax(scope: Scope, op: Softmax, x: Tensor) -> Tensor:
     order = list(range(x.spec.rank))
     order[axis], order[last] = last, axis
     moved = scope.transposed(x, order)
+    if present("webgl-max-very-negative", scope.version):
+        # Where a mask leaves nothing, all numbers are lower still, and alike: so they stay.
+        moved = _pair(scope, "Maximum", moved, scope.nodes.constant(np.asarray(_LOWEST, np.float32)))
     return scope.transposed(scope.node("Softmax", (moved,), moved.spec.shape), order)
 
 
