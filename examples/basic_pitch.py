@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import shutil
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def _origin(value: Array, made: list[tuple[str, Array]], own: list[Array]) -> st
         if exact.size == value.size:
             error = np.abs(value.ravel() - exact.ravel()) / np.spacing(np.abs(exact.ravel()).max().astype(np.float32))
             if error.max() <= ULPS:
-                return f"{name}, within {max(error.max(), 0.5):.1f} ULP of its largest number"
+                return f"{name}, within {math.ceil(error.max())} ULP of its largest number"
     return "found nowhere"
 
 

@@ -109,6 +109,7 @@ extern int32_t loop_step;  // of the loop that is running
 // Columns of a packed panel; rows that share a pass over the matrix; positions of a part of a depthwise convolution.
 enum { WIDTH = 8, TILE = 96, STRIP = 32 };
 int64_t packed_words(int32_t depth, int32_t columns);
+int32_t packed_address(int32_t address, int32_t depth, int32_t columns, int32_t groups, int instead);
 void pack(const float *matrix, int32_t depth, int32_t row, int32_t column, int32_t columns, float *packed);
 
 // The geometry of windows over up to three spatial axes: the facts of a convolution's call.

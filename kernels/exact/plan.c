@@ -237,8 +237,21 @@ static int32_t read_values(const int32_t **at) {
   return FINE;
 }
 
+// How often each constant is read, by operations and as an output.
+static int32_t count_reads(const int32_t *at, int32_t *reads) {
+  Op op;
+  for (int32_t i = 0; i < op_count; i++) {
+    TRY(read_op(&at, program_end, &op));
+    for (int32_t k = 0; k < op.operands; k++)
+      if (op.operand[k] >= inputs && op.operand[k] < inputs + constants) reads[op.operand[k] - inputs]++;
+  }
+  for (; at < program_end; at++)
+    if (*at >= inputs && *at < inputs + constants) reads[*at - inputs]++;
+  return FINE;
+}
+
 // Packs operand 1 of a product if it is a constant that no other product has packed.
-static int32_t pack_constant(const Op *op, int32_t at) {
+static int32_t pack_constant(const Op *op, int32_t at, const int32_t *reads) {
   if (at < inputs || at >= inputs + constants) return FINE;
   const int32_t *word = program + HEADER + 2 * inputs;
   for (int32_t i = inputs; i < at; i++) word += 3 + word[1];
@@ -251,20 +264,15 @@ static int32_t pack_constant(const Op *op, int32_t at) {
   if (!depth || !columns || groups < 1 || columns % groups || (op->code == CONV && word[rank] == 1 && groups == columns))
     return FINE;
   columns /= groups;
-  int64_t each = packed_words((int32_t)depth, columns);
-  if (each * groups > 2 * (int64_t)LARGEST) return NO_MEMORY;
-  int32_t address = room(4 * each * groups);
+  int32_t address = packed_address(word[2 + rank], (int32_t)depth, columns, groups, reads && reads[at - inputs] == 1);
   if (!address) return NO_MEMORY;
-  for (int32_t group = 0; group < groups; group++)
-    pack(words(word[2 + rank]), (int32_t)depth, columns * groups, group * columns, columns,
-         words(address) + group * each);
   *to = (Packed){address, (int32_t)depth, columns, groups};
   return FINE;
 }
 
 // Walks the ops: they must be well-formed, and constants that products read are packed. In a body, operand `k` is
 // the op's own operand `k`.
-static int32_t walk(const int32_t **at, const int32_t *end, int32_t count, const Op *around) {
+static int32_t walk(const int32_t **at, const int32_t *end, int32_t count, const Op *around, const int32_t *reads) {
   Op op;
   for (int32_t i = 0; i < count; i++) {
     if (!around) this_op = i;
@@ -272,12 +280,12 @@ static int32_t walk(const int32_t **at, const int32_t *end, int32_t count, const
     if ((op.code == MATMUL || op.code == CONV || op.code == CONV_TRANSPOSE) && op.operands > 1) {
       int32_t b = op.operand[1];
       if (around) b = b >= 0 && b < around->operands ? around->operand[b] : -1;
-      TRY(pack_constant(&op, b));
+      TRY(pack_constant(&op, b, reads));
     }
     if (op.code == SCAN) {
       if (around || op.attributes < 4 || op.attribute[1] < 1 || op.attribute[1] > op.attributes - 3) return MALFORMED;
       const int32_t *inner = op.attribute + 3, *inner_end = op.attribute + op.attributes - op.attribute[1];
-      TRY(walk(&inner, inner_end, op.attribute[2], &op));
+      TRY(walk(&inner, inner_end, op.attribute[2], &op, 0));
       if (inner != inner_end) return MALFORMED;
     }
   }
@@ -299,7 +307,11 @@ static int32_t load_program(int32_t address, int32_t length) {
   if (!table) return NO_MEMORY;
   packed = (Packed *)words(table);
   for (int32_t i = 0; i < constants; i++) packed[i] = (Packed){0, 0, 0, 0};
-  TRY(walk(&at, program_end, op_count, 0));
+  int32_t reads = room((int64_t)larger(constants, 1) * 4);
+  if (!reads) return NO_MEMORY;
+  for (int32_t i = 0; i < constants; i++) integers(reads)[i] = 0;
+  TRY(count_reads(at, integers(reads)));
+  TRY(walk(&at, program_end, op_count, 0, integers(reads)));
   output_ids = at;
   return program_end - at == outputs ? FINE : MALFORMED;
 }

@@ -25,6 +25,23 @@ void pack(const float *matrix, int32_t depth, int32_t row, int32_t column, int32
     }
 }
 
+// The constant at `address` in panels. Where `instead` and all panels are full, they take its place.
+int32_t packed_address(int32_t address, int32_t depth, int32_t columns, int32_t groups, int instead) {
+  int64_t each = packed_words(depth, columns), all = each * groups;
+  int32_t before = mark(), other = all > 2 * (int64_t)LARGEST ? 0 : room(4 * all);
+  if (!other) return 0;
+  int32_t from = address, to = other;
+  if (instead && columns % WIDTH == 0) {
+    __builtin_memcpy(words(other), words(address), (__SIZE_TYPE__)all * 4);
+    from = other;
+    to = address;
+    release(before);
+  }
+  for (int32_t group = 0; group < groups; group++)
+    pack(words(from), depth, columns * groups, group * columns, columns, words(to) + group * each);
+  return to;
+}
+
 // fact: depth, columns of a group, groups. A unit is one group.
 void run_pack(const Call *call, int32_t begin, int32_t end) {
   int32_t depth = call->fact[0], columns = call->fact[1], row = columns * call->fact[2];

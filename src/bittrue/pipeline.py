@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetError, TargetUnavailable
+from bittrue.errors import TargetError, TargetUnavailable, Unsupported
 from bittrue.runtimes.target import Target, parse_targets
 
 from .pairing import alignment_notes, fed_to, weight_notes

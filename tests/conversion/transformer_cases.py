@@ -201,6 +201,18 @@ def recurrent_with_attention() -> Any:
     return keras.Model(entry, layers.LSTM(5)(layers.MultiHeadAttention(1, 8)(x, x)))
 
 
+def masked_products() -> Any:
+    """What is padded counts as 1 in a product, and as 0 where all of it is."""
+    import keras
+    from keras import layers
+
+    first, second = tokens("first"), tokens("second")
+    x, y = (layers.Embedding(WORDS, WIDTH, mask_zero=True)(entry) for entry in (first, second))
+    plain = layers.Dense(WIDTH)(layers.Embedding(WORDS, WIDTH)(first))
+    both, one = layers.Multiply()([x, y]), layers.Multiply()([x, plain])
+    return keras.Model([first, second], [both, one, layers.Add()([x, y])])
+
+
 CASES: tuple[Callable[[], Any], ...] = (
     encoder,
     padded_encoder,
@@ -216,6 +228,7 @@ CASES: tuple[Callable[[], Any], ...] = (
     convnext,
     attention_over_a_plane,
     recurrent_with_attention,
+    masked_products,
 )
 
 

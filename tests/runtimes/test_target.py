@@ -10,7 +10,7 @@ from bittrue.errors import TargetError
 from bittrue.runtimes.target import BACKENDS, Target, parse_targets
 
 PAIRS = [(engine, backend) for engine, backends in BACKENDS.items() for backend in backends]
-RUNTIME = {"tensorflow": "tensorflow", "keras": "keras"}
+RUNTIME = {"keras": "keras", "python": "exact", "tensorflow": "tensorflow"}
 
 
 @pytest.mark.parametrize(

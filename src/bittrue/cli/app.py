@@ -117,9 +117,10 @@ def demo(**options: Any) -> int:
 @quietly
 @edge
 def check(**options: Any) -> int:
-    """Run MODEL (.keras, .h5 or a TensorFlow.js layers-model) in Python and in browsers, compared layer by layer.
+    """Run MODEL (.keras, .h5, SavedModel or TensorFlow.js model) in Python and in browsers, compared layer by layer.
 
-    With --reference A --candidate B, two models instead: each one of those, aligned by name, or by order and shape.
+    A SavedModel is given by its folder, with #NAME behind it for another signature. With --reference A --candidate B,
+    two models instead: each one of those, aligned by name, or by order and shape.
     """
     from bittrue.pipeline import check as run_check
     from bittrue.pipeline import check_models

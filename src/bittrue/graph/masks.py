@@ -20,6 +20,7 @@ _USERS = frozenset(
         "GroupedQueryAttention",
         "LSTM",
         "MultiHeadAttention",
+        "Multiply",
         "RNN",
         "SimpleRNN",
         "Softmax",

@@ -36,9 +36,9 @@ def _with_axis(value: Value) -> Value:
     return value.reshaped([1, *(-1 if size is None else size for size in sizes)], keep=1)
 
 
-@expands("Add", "Average", "Maximum", "Minimum", "Multiply")
+@expands("Add", "Average", "Maximum", "Minimum")
 def merge(formula: Formula) -> Value:
-    """Sum, mean, maximum, minimum or product of all inputs, element by element."""
+    """Sum, mean, maximum or minimum of all inputs, element by element."""
     values = _aligned(formula)
     match formula.layer.class_name:
         case "Add":
@@ -47,10 +47,25 @@ def merge(formula: Formula) -> Value:
             return reduce(lambda a, b: a + b, values) / float(len(values))
         case "Maximum":
             return reduce(lambda a, b: a.maximum(b), values)
-        case "Minimum":
-            return reduce(lambda a, b: a.minimum(b), values)
         case _:
-            return reduce(lambda a, b: a * b, values)
+            return reduce(lambda a, b: a.minimum(b), values)
+
+
+@expands("Multiply")
+def multiply(formula: Formula) -> Value:
+    """The product of all inputs. What a mask leaves out counts as 1, and as 0 where every input's mask does."""
+    values, masks = _aligned(formula), formula.keyword("mask")
+    if masks is None:
+        return reduce(lambda a, b: a * b, values)
+    if not isinstance(masks, list) or not all(mask is None or isinstance(mask, Value) for mask in masks):
+        raise formula.refused("its masks cannot be followed")
+    if len({value.rank for value in formula.inputs}) > 1 or len(masks) != len(values):
+        raise formula.refused("it multiplies masked tensors of different numbers of axes")
+    kept = [None if mask is None else mask.expanded(-1) for mask in masks]
+    factors = [value if mask is None else mask.where(value, 1.0) for value, mask in zip(values, kept, strict=True)]
+    product = reduce(lambda a, b: a * b, factors)
+    present = [mask for mask in kept if mask is not None]
+    return reduce(lambda a, b: a | b, present).where(product, 0.0) if len(present) == len(kept) else product
 
 
 @expands("Subtract")

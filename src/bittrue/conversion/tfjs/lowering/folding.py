@@ -54,7 +54,7 @@ def _size(sizes: Sequence[int | None]) -> int:
 
 
 def one_axis(scope: Scope, x: Tensor, axis: int, compute: Callable[[Tensor], Tensor], size: int | None) -> Tensor:
-    """What ``compute`` makes of ``axis``, all before and all behind it joined: the second of three; its new ``size``."""
+    """What ``compute`` makes of ``axis``, then of ``size``, as the second of three: its neighbours are joined."""
     before, own, behind = x.spec.shape[:axis], x.spec.shape[axis], x.spec.shape[axis + 1 :]
     made = compute(scope.reshape(x, [_size(before), -1 if own is None else own, _size(behind)]))
     target = [*before, size, *behind]

@@ -1,0 +1,86 @@
+/**
+ * Exact models in browsers, Node, Deno and workers: the same bits as in Python, to the last one.
+ *
+ *     import { load } from "bittrue";
+ *     const model = await load("model.safetensors");
+ *     const y = model.predict(x);
+ */
+
+import { ExactError } from "./errors.js";
+import { digest, parseFile } from "./file.js";
+import { compile } from "./instance.js";
+import { ExactModel } from "./model.js";
+import { SEMANTICS } from "./plan.js";
+import { readSource } from "./read.js";
+import { RemoteModel } from "./remote.js";
+
+export { ExactError, ExactModel, RemoteModel, SEMANTICS };
+
+/**
+ * @typedef {import("./read.js").Source} Source
+ * @typedef {object} Options
+ * @property {number} [maxCost] the most multiplications and steps of elements that a prediction may take
+ * @property {Source | WebAssembly.Module} [module] exact.wasm, where it does not lie beside this file
+ */
+
+/** @type {Promise<WebAssembly.Module> | null} */
+let shared = null;
+
+/**
+ * Load an exact model, written by `bittrue export`.
+ *
+ * @param {Source} source bytes, an address, a Request or Response, a Blob, or (in Node and Deno) a path
+ * @param {Options} [options]
+ * @returns {Promise<ExactModel>}
+ * @throws {ExactError}
+ */
+export async function load(source, { maxCost = Infinity, module } = {}) {
+  refuseCost(maxCost);
+  const compiled = await moduleOf(module);
+  const { bytes, owned } = await readSource(source);
+  return new ExactModel(compiled, await parseFile(bytes, owned), maxCost);
+}
+
+/**
+ * The same in a worker of its own, which `terminate` ends at any time.
+ *
+ * @param {Source} source
+ * @param {Options} [options]
+ * @returns {Promise<RemoteModel>}
+ * @throws {ExactError}
+ */
+export async function loadInWorker(source, { maxCost = Infinity, module } = {}) {
+  refuseCost(maxCost);
+  const compiled = await moduleOf(module);
+  const { bytes, owned } = await readSource(source);
+  return RemoteModel.start(compiled, bytes, owned, maxCost);
+}
+
+/** SHA-256 (hexadecimal) of the bytes of a module. @param {Source} source */
+export async function moduleHash(source) {
+  return digest((await readSource(source)).bytes);
+}
+
+/** @param {number} maxCost */
+function refuseCost(maxCost) {
+  if (typeof maxCost !== "number" || !(maxCost > 0)) throw new ExactError("cost", `maxCost is ${maxCost}: it must be a number above 0`);
+}
+
+/** @param {Options["module"]} given @returns {Promise<WebAssembly.Module>} */
+async function moduleOf(given) {
+  if (typeof WebAssembly === "object" && given instanceof WebAssembly.Module) return given;
+  if (given !== undefined) return compiledFrom(/** @type {Source} */ (given));
+  shared ??= compiledFrom(new URL("./exact.wasm", import.meta.url));
+  try {
+    return await shared;
+  } catch (error) {
+    shared = null; // it may be there the next time
+    throw error;
+  }
+}
+
+/** @param {Source} source */
+async function compiledFrom(source) {
+  const { bytes } = await readSource(source);
+  return compile(/** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+}
