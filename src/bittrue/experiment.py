@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +18,11 @@ from bittrue.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Experiment", "alone_in", "writing_to"]
+__all__ = ["Experiment", "alone_in", "build_and_save", "writing_to"]
 
 _PUBLISHED = (10, 50)
 _LARGEST = 50_000_000
+_HDF5_LAYER = 16 * 2**10  # bytes that HDF5 takes for a layer besides its weights, and more than that
 
 
 @dataclass(frozen=True)
@@ -129,3 +132,38 @@ else:
             os.close(handle)
             raise
         return handle
+
+
+def build_and_save(experiment: Experiment, out: Path, say: Callable[[str], None]) -> Any:
+    """The model, saved in ``out`` in both of Keras's formats; ``say`` is told of each. Raises UsageError."""
+    from bittrue.model.framework import import_keras
+
+    import_keras()
+    live = experiment.build()
+    experiment.summary(live, say)
+    with writing_to(out):
+        _check_room(live, out)
+        for name in ("keras_model.h5", "keras_model.keras"):
+            _save_whole(live, out / name)
+            say(f"Saved {out / name}")
+    return live
+
+
+def _check_room(model: Any, folder: Path) -> None:
+    """Raise OSError where the model would fill the disk, on which HDF5 brings the whole process down."""
+    needed = 4 * model.count_params() + _HDF5_LAYER * (len(model.layers) + 4)
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _save_whole(model: Any, path: Path) -> None:
+    """Save a Keras model under a name that no half-written file ever has."""
+    from bittrue.model.framework import quiet
+
+    partial = path.with_name(f".{secrets.token_hex(4)}-{path.name}")  # Keras tells formats by their ending
+    try:
+        with quiet():  # Keras advises against HDF5, which the document uses
+            model.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,10 +5,6 @@ Each function here is an everyday command; the command line and the pytest plugi
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -54,8 +50,6 @@ __all__ = [
 
 REFERENCE = "keras:tensorflow"
 """What everything is compared with unless another target is named; ``tensorflow:cpu`` for what is no Keras model."""
-
-_HDF5_LAYER = 16 * 2**10  # bytes that HDF5 takes for a layer besides its weights, and more than that
 
 CONTROL = "keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 """A second Python configuration: Python does not agree with itself either."""
@@ -144,7 +138,7 @@ def demo(
     ``out`` receives ``keras_model.h5``, ``keras_model.keras``, ``keras_converted/`` and the traces;
     ``say`` the progress in sentences, the model's summary included. Raises UsageError while another demo runs in it.
     """
-    from bittrue.experiment import Experiment, alone_in
+    from bittrue.experiment import Experiment, alone_in, build_and_save
     from bittrue.inputs import load_inputs
     from bittrue.model import open_model
 
@@ -152,7 +146,7 @@ def demo(
     run = replace(run or Run(), save=(run.save if run else None) or out / "traces")
     wanted = _targets(targets, run, control=True)
     with alone_in(out):
-        live = _build(experiment, out, say)
+        live = build_and_save(experiment, out, say)
         opened = replace(open_model(live), path=out / "keras_model.keras")
         tensors = load_inputs("ones", opened.graph)
         with _Session(opened, run, artifacts=out, published=experiment.is_published) as session:
@@ -160,41 +154,6 @@ def demo(
             say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
             data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
     return replace(data, asked=bool(targets))
-
-
-def _build(experiment: Any, out: Path, say: Callable[[str], None]) -> Any:
-    from bittrue.experiment import writing_to
-    from bittrue.model.framework import import_keras
-
-    import_keras()
-    live = experiment.build()
-    experiment.summary(live, say)
-    with writing_to(out):
-        _check_room(live, out)
-        for name in ("keras_model.h5", "keras_model.keras"):
-            _save_whole(live, out / name)
-            say(f"Saved {out / name}")
-    return live
-
-
-def _check_room(model: Any, folder: Path) -> None:
-    """Raise OSError where the model would fill the disk, on which HDF5 brings the whole process down."""
-    needed = 4 * model.count_params() + _HDF5_LAYER * (len(model.layers) + 4)
-    if shutil.disk_usage(folder).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _save_whole(model: Any, path: Path) -> None:
-    """Save a Keras model under a name that no half-written file ever has."""
-    from bittrue.model.framework import quiet
-
-    partial = path.with_name(f".{secrets.token_hex(4)}-{path.name}")  # Keras tells formats by their ending
-    try:
-        with quiet():  # Keras advises against HDF5, which the document uses
-            model.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def convert(

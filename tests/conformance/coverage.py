@@ -10,6 +10,8 @@ from tests.conformance.generation import Campaign
 from tests.conformance.ledger import Row, counted, state_of
 from tests.conformance.running import TARGETS
 
+from bittrue.conversion.tfjs.defects import DEFECTS
+
 __all__ = ["page", "write"]
 
 _SHORT = {target: target.partition("+")[0] for target in TARGETS}
@@ -25,6 +27,7 @@ def page(found: Campaign, results: Mapping[str, Row]) -> Iterator[str]:
     rows = [results[case.key] for case in found.cases if case.key in results]
     yield from _summary(found, rows)
     yield from _refused(rows)
+    yield from _defects()
     yield from _left_out(found)
     yield from _table(rows)
 
@@ -93,6 +96,19 @@ def _refused(rows: list[Row]) -> Iterator[str]:
             )
             yield f"| `{_cell(row['name'])}` | {_cell(row['reason'] if row['state'] != 'ready' else notes)} |"
         yield ""
+
+
+def _defects() -> Iterator[str]:
+    yield "## Defects of backends, written around"
+    yield ""
+    yield "Each has a repro in plain TensorFlow.js in `tests/conformance/defects`, and a test that runs it."
+    yield ""
+    yield "| defect | what goes wrong, and where | what is written instead |"
+    yield "|---|---|---|"
+    for name, defect in DEFECTS.items():
+        where = f"{', '.join(defect.backends)} of {defect.seen}"
+        yield f"| `{name}` | {defect.op}, {defect.condition}: {defect.effect} ({where}) | {defect.rewriting} |"
+    yield ""
 
 
 def _left_out(found: Campaign) -> Iterator[str]:

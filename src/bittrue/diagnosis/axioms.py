@@ -92,6 +92,13 @@ _WGSL_FUNCTIONS = {
     "tanh": Allowance(0, 42),  # 1e-5 absolute
 }
 
+_GPU = Axioms(
+    unit_roundoff=_EITHER_NEIGHBOUR,
+    division=5.0,  # 2.5 ulp; a root is 1 / inverseSqrt, 2 ulp more
+    function=Allowance(4.0),
+    functions=MappingProxyType(_WGSL_FUNCTIONS),
+)
+
 _TABLE = (
     Arithmetic(
         "keras:tensorflow",
@@ -140,21 +147,16 @@ _TABLE = (
     ),
     Arithmetic(
         "tfjs:webgl",
-        Axioms(unit_roundoff=_EITHER_NEIGHBOUR, division=2.5),
+        _GPU,
         "GLSL ES 3.00, highp: + - * correctly rounded in either direction, division 2.5 ulp, subnormals may be flushed",
         assumes_functions=(
-            "GLSL ES 3.00 promises nothing for exp, log, pow, sin, tanh or sqrt: assumed within 8 ulp of the value, "
-            "and within 8 ulp of 1 where a formula cancels",
+            "GLSL ES 3.00 promises nothing for exp, log, pow, sin, tanh or sqrt: assumed as accurate as WGSL asks of the "
+            "same hardware (exp 3 + 2|x| ulp, log 3 ulp or 2^-21, tanh 1e-5, sin and cos 2^-11)",
         ),
     ),
     Arithmetic(
         "tfjs:webgpu",
-        Axioms(
-            unit_roundoff=_EITHER_NEIGHBOUR,
-            division=5.0,  # 2.5 ulp; a root is 1 / inverseSqrt, 2 ulp more
-            function=Allowance(4.0),
-            functions=MappingProxyType(dict(_WGSL_FUNCTIONS)),
-        ),
+        _GPU,
         "WGSL, accuracy of f32: + - * correctly rounded in either direction, x / y 2.5 ulp, exp 3 + 2|x| ulp, "
         "log 3 ulp or 2^-21, inverseSqrt 2 ulp, tanh 1e-5, sin and cos 2^-11; subnormals may be flushed",
         assumes_functions=("arguments within the ranges for which WGSL promises: sin and cos within ±π",),
