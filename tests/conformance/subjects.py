@@ -100,10 +100,6 @@ def _recurrent() -> dict[str, Subject]:
     two = {"initial_state": (Shared((1, 2)),), "mask": (Shared((3,)),)}
     tensors = (Feed((3,)), Feed((3,)), _MASK)
     gru, lstm, plain = (Made(f"{name}Cell", {"units": 3}) for name in ("GRU", "LSTM", "SimpleRNN"))
-    inner: dict[str, tuple[Any, ...]] = {
-        "layer": (Made("GRU", {"units": 3}), Made("SimpleRNN", {"units": 3, "return_sequences": True})),
-        "backward_layer": (Made("LSTM", {"units": 3, "go_backwards": True, "activation": "relu"}),),
-    }
     return {
         "LSTM": Subject((_SEQUENCE,), {"units": 3}, {}, two, tensors),
         "GRU": Subject((_SEQUENCE,), {"units": 3}, {}, one, tensors),
@@ -125,6 +121,15 @@ def _recurrent() -> dict[str, Subject]:
             {"states": (Shared((1, 2)),)},
             (Feed((3,)), Feed((3,))),
         ),
+    }
+
+
+def _wrapping() -> dict[str, Subject]:
+    inner: dict[str, tuple[Any, ...]] = {
+        "layer": (Made("GRU", {"units": 3}), Made("SimpleRNN", {"units": 3, "return_sequences": True})),
+        "backward_layer": (Made("LSTM", {"units": 3, "go_backwards": True, "activation": "relu"}),),
+    }
+    return {
         "Bidirectional": Subject(
             (_SEQUENCE,),
             {"layer": Made("LSTM", {"units": 3})},
@@ -226,6 +231,11 @@ def _preprocessing() -> dict[str, Subject]:
             {"frame_length": 16, "fft_length": 16},
             {"mode": ("magnitude", "psd", "real", "imag", "angle"), "frame_length": (12,)},
         ),
+    }
+
+
+def _images() -> dict[str, Subject]:
+    return {
         "CenterCrop": Subject((_PHOTO,), {"height": 4, "width": 5}, {"height": (11,), "width": (12,)}),
         "Resizing": Subject(
             (_PHOTO,), {"height": 5, "width": 6}, {"interpolation": ("nearest", "bicubic", "lanczos3")}
@@ -318,9 +328,11 @@ def _reversed() -> tuple[tuple[Feed, Mapping[str, Any], Mapping[str, Any]], ...]
 SUBJECTS: Mapping[str, Subject] = {
     **_windowed(),
     **_recurrent(),
+    **_wrapping(),
     **_attention(),
     **_merging(),
     **_preprocessing(),
+    **_images(),
     **_augmenting(),
     **_others(),
 }
@@ -334,7 +346,7 @@ ABSENT: Mapping[str, str] = {
     "TFSMLayer": "it runs a SavedModel from a folder, and has no meaning without the folder",
     "TorchModuleWrapper": "it wraps a module of PyTorch, which is another framework's program and no description",
 }
-"""Classes that no configuration describes, and why; they are refused by name, which a test of its own holds."""
+"""Classes that no configuration describes, and why."""
 
 NO_LAYERS: Mapping[str, str] = {
     "InputSpec": "describes what a layer takes",

@@ -150,8 +150,8 @@ _TABLE = (
         _GPU,
         "GLSL ES 3.00, highp: + - * correctly rounded in either direction, division 2.5 ulp, subnormals may be flushed",
         assumes_functions=(
-            "GLSL ES 3.00 promises nothing for exp, log, pow, sin, tanh or sqrt: assumed as accurate as WGSL asks of the "
-            "same hardware (exp 3 + 2|x| ulp, log 3 ulp or 2^-21, tanh 1e-5, sin and cos 2^-11)",
+            "GLSL ES 3.00 promises nothing for exp, log, pow, sin, tanh or sqrt: assumed as accurate as WGSL asks "
+            "of the same hardware (exp 3 + 2|x| ulp, log 3 ulp or 2^-21, tanh 1e-5, sin and cos 2^-11)",
         ),
     ),
     Arithmetic(
