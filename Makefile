@@ -5,6 +5,7 @@
 # make keras2  models that Keras 2.15 itself writes, in an environment of its own
 # make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
+# make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed)
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make lock    the requirement files and package-lock.json anew, to the newest versions
 # make clean   removes everything that the above have made, .venv included
@@ -13,7 +14,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench keras2 applications conformance wheel lock clean
+.PHONY: help setup demo test check bench prove keras2 applications conformance wheel lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -57,6 +58,10 @@ keras2:
 
 conformance: setup
 	@$(BIN)/python scripts/conformance.py --shard $(or $(SHARD),1/1) --write $(ARGS)
+
+prove:
+	@$(SETUP) venv packages bittrue kernels
+	@$(BIN)/python scripts/prove_exact.py $(ARGS)
 
 wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels

@@ -1,9 +1,9 @@
-"""Examine the exact runtime's elementary functions on all 2³² float32 inputs, shard by shard; can be stopped and resumed.
+"""Examine the exact runtime's elementary functions on all 2³² float32 inputs, by shards; can be stopped and resumed.
 
-For every input: (1) the module gives the bits of the NumPy oracle; (2) the float64 result is within 2⁻⁴⁸ of that of the C
-library, an implementation of other people; (3) where it lies so near to the middle between two float32 numbers that an
-error of 2⁻⁴⁶ could tip it over, 60 decimal digits decide, and what was rounded the wrong way is listed. So the float32
-results are the correctly rounded ones, the listed exceptions apart, wherever (2)'s distance bounds the error.
+For every input: (1) the module gives the bits of the NumPy oracle; (2) the float64 result is within 2⁻⁴⁸ of that of the
+C library, an implementation of other people; (3) where it lies so near to the middle between two float32 numbers that
+an error of 2⁻⁴⁶ could tip it over, 60 decimal digits decide, and what was rounded the wrong way is listed. So the
+float32 results are the correctly rounded ones, the listed exceptions apart, wherever (2)'s distance bounds the error.
 
     python scripts/prove_exact.py [--functions exp,log] [--shards 0-255] [--out build/prove] [--report FILE]
 """

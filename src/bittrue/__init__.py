@@ -52,7 +52,21 @@ __all__ = [
 if TYPE_CHECKING:
     from bittrue import exact as exact
     from bittrue.errors import BittrueError
-    from bittrue.pipeline import Run, certify, check, check_models, compare, convert, demo, doctor, explain, export, lint, trace, twin
+    from bittrue.pipeline import (
+        Run,
+        certify,
+        check,
+        check_models,
+        compare,
+        convert,
+        demo,
+        doctor,
+        explain,
+        export,
+        lint,
+        trace,
+        twin,
+    )
     from bittrue.runtimes.target import Target
     from bittrue.tracefile import load as load_trace
 

@@ -44,6 +44,7 @@ __all__ = [
     "export",
     "file_name",
     "lint",
+    "report",
     "trace",
     "twin",
 ]
@@ -330,6 +331,16 @@ def compare(reference: Path, candidate: Path, *, image: Path | None = None) -> R
     picture = read_images([image], Preprocessing()) if image else None
     notes = input_sentences(left, right, picture)
     return ReportData("compare", None, (), "as traced", known, (outcome,), notes=notes)
+
+
+def report(saved: Path) -> ReportData:
+    """The report of the runs that `check` or `demo` saved in the folder ``saved``, from its files alone.
+
+    Raises UsageError where there is nothing to compare, TraceError for damaged files.
+    """
+    from bittrue.report.saved import report_of
+
+    return report_of(Path(saved))
 
 
 def explain(

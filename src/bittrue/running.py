@@ -15,7 +15,7 @@ from bittrue.runtimes.target import Target
 
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs import Artifact
-    from bittrue.graph.model import Graph, LayerNode
+    from bittrue.graph.model import Graph
     from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData, TargetOutcome
     from bittrue.traces import Trace
@@ -68,6 +68,7 @@ class Session:
         self.published = published
         self._artifacts = artifacts
         self._written: dict[str, Artifact] = {}
+        self._exact: Artifact | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Session:
@@ -100,15 +101,24 @@ class Session:
             return self.opened.artifact
         version = version or BUNDLED
         if version not in self._written:
-            self._written[version] = write(
-                self.graph, self._folder(version), version=version, nodes=self.opened.nodes
-            )
+            self._written[version] = write(self.graph, self._folder(version), version=version, nodes=self.opened.nodes)
         return self._written[version]
+
+    def exact_artifact(self) -> Artifact:
+        """The model as an exact one, written once. Raises Unsupported for what the exact runtime does not have."""
+        from bittrue.runtimes.exact_artifact import exact_artifact as write
+
+        if self._exact is None:
+            self._exact = write(self.graph, self._kept("exact"))
+        return self._exact
 
     def _folder(self, version: str) -> Path:
         from bittrue.runtimes.tfjs import BUNDLED
 
-        name = "keras_converted" if version == BUNDLED else f"keras_converted-{version}"
+        return self._kept("keras_converted" if version == BUNDLED else f"keras_converted-{version}")
+
+    def _kept(self, name: str) -> Path:
+        """A folder for a converted model, gone at the end unless results are saved."""
         keep = self._artifacts or self.run.save
         if keep is None:
             from bittrue.runtimes.processes import Scratch
@@ -147,7 +157,8 @@ class Session:
                 trust=run.trust,
                 custom=run.custom,
             )
-        return self._host().runtime(target, self.artifact(target.version), self.graph)  # type: ignore[no-any-return]
+        artifact = self.exact_artifact() if target.is_exact else self.artifact(target.version)
+        return self._host().runtime(target, artifact, self.graph)  # type: ignore[no-any-return]
 
     def _tensorflow(self, target: Target) -> Runtime:
         from bittrue.runtimes.tensorflow import TensorFlowRuntime
@@ -181,6 +192,7 @@ class Session:
         """
         from bittrue.comparison import accuracy as from_truth
         from bittrue.report.data import InputFacts, ReferenceOutcome, ReportData
+        from bittrue.report.facts import model_facts
 
         other, fed = (candidate.session, candidate.inputs) if candidate else (self, inputs)
         notes: dict[str, None] = {}
@@ -195,7 +207,7 @@ class Session:
         outcomes = tuple(other._outcome(target, fed, base, own, models=candidate is not None) for target in targets)
         facts = tuple(InputFacts(name, array.shape, str(array.dtype)) for name, array in inputs.items())
         known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest(), base)
-        model = _model_facts(self.opened)
+        model = model_facts(self.graph, self.opened.path)
         data = ReportData(command, model, facts, description, known, outcomes, notes=tuple(notes))
         return self._explained(data, base, two_models=candidate is not None) if self.run.explain else data
 
@@ -271,29 +283,3 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(
             f"the folder {folder} cannot be made: {error.strerror or error}; name another with --save"
         ) from error
-
-
-def _model_facts(opened: OpenedModel) -> Any:
-    from bittrue.report.data import ModelFacts
-
-    layers = list(opened.graph.walk())
-    counted = {id(weight.value): weight.value.size for _, layer in layers for weight in layer.weights}
-    return ModelFacts(
-        opened.graph.name,
-        opened.graph.kind,
-        str(opened.path) if opened.path else None,
-        sum(counted.values()),
-        {"/".join(path): layer.class_name for path, layer in layers},
-        {"/".join(path): _read_by(path, layer, opened.graph) for path, layer in layers},
-    )
-
-
-def _read_by(path: tuple[str, ...], layer: LayerNode, graph: Graph) -> tuple[str, ...]:
-    """The paths of the layers that ``layer`` reads; what enters a nested model is what the model's own calls read."""
-    entries = dict.fromkeys(
-        "/".join((*path[:-1], ref.layer)) for call in layer.calls for ref in (*call.inputs, *call.keyword_inputs)
-    )
-    if entries or len(path) == 1:
-        return tuple(entries)
-    outer = next(found for where, found in graph.walk() if where == path[:-1])
-    return _read_by(path[:-1], outer, graph)

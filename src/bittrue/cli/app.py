@@ -34,6 +34,7 @@ from .options import (
     trusting,
     with_custom,
 )
+from .reporting import report
 from .screen import Screen, write_json
 from .words import TargetCommand
 
@@ -233,6 +234,7 @@ def _models(model: Path | None, reference: Path | None, candidate: Path | None) 
 main.add_command(certify)
 main.add_command(explain)
 main.add_command(listen)
+main.add_command(report)
 main.add_command(convert)
 main.add_command(export)
 main.add_command(lint)

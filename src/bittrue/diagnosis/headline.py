@@ -10,7 +10,7 @@ from bittrue.traces import Provenance
 
 from .result import Decision, Diagnosis, LayerDiagnosis, OutputEvidence, Verdict
 
-__all__ = ["headline", "layer_words"]
+__all__ = ["headline"]
 
 _SHOWN = 5
 
@@ -26,14 +26,6 @@ def headline(found: Diagnosis, reference: Provenance) -> Diagnosis:
     return replace(found, headline=text + ".")
 
 
-def layer_words(entry: LayerDiagnosis) -> str:
-    """A layer at fault with what it is called and why, for lists: the proven cause, else the figures."""
-    proven = [cause for cause in entry.causes if cause.proven]
-    why = proven[0].sentence if proven else entry.sentence
-    kind = f" ({entry.class_name})" if entry.class_name else ""
-    return f"{entry.name!r}{kind}: {entry.verdict}; {why}"
-
-
 def _verdict(found: Diagnosis, reference: Provenance) -> str:
     first, faults = found.first_fault, found.faults
     if first is not None:
@@ -45,13 +37,9 @@ def _verdict(found: Diagnosis, reference: Provenance) -> str:
         return f"no verdict: no layer could be held against an exact answer ({_reason(found)})"
     count = f"{len(judged)} of {len(judged)}"
     return (
-        f"no bug: {reference.target} and {found.target} are both within {_format(judged)} rounding of the exact answer "
+        f"no bug: {reference.target} and {found.target} are both within float32 rounding of the exact answer "
         f"at every layer ({count}), {_closer(judged, found.target, reference.target)}"
     )
-
-
-def _format(judged: Sequence[LayerDiagnosis]) -> str:
-    return "float32" if judged else ""
 
 
 def _reason(found: Diagnosis) -> str:

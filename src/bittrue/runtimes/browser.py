@@ -14,6 +14,7 @@ from bittrue.traces import Trace
 
 from . import wire
 from .base import Inputs, Progress, TraceOptions
+from .exact_artifact import module_files
 from .inbox import LinkClosedError, SilenceError
 from .job import Job
 from .launch import OpenBrowser
@@ -158,9 +159,15 @@ class BrowserRuntime:
             raise
 
     def _job(self, options: TraceOptions) -> Job:
+        artifact_base = self._host.artifact_base(self._artifact)
+        return Job.of(self.target, self._graph, self._artifact, self._runtime_files(), artifact_base, options)
+
+    def _runtime_files(self) -> tuple[str, str, tuple[str, ...]]:
+        """Version, address and scripts of what runs the model."""
+        if self.target.is_exact:
+            module = module_files()
+            return module.version, self._host.server.mount("exact", module.folder, module.scripts), module.scripts
         files = tfjs_files(self.target.version or self._artifact.version or BUNDLED)
-        scripts = files.scripts(self.target.backend)
         names = [path.relative_to(files.folder).as_posix() for path in files.folder.rglob("*") if path.is_file()]
         base = self._host.server.mount(f"tfjs/{files.version}", files.folder, names)
-        artifact_base = self._host.artifact_base(self._artifact)
-        return Job.of(self.target, self._graph, self._artifact, (files.version, base, scripts), artifact_base, options)
+        return files.version, base, files.scripts(self.target.backend)

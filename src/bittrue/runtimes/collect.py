@@ -87,6 +87,7 @@ class Collector:
         self.finished = False
         self._target = str(target)
         self._backend = target.backend
+        self._runtime = "exact" if target.is_exact else "tfjs"
         self._graph = graph
         self._calls = {(call.path, call.nodes): call.call for call in graph.calls()}
         self._layers = {path for path, _ in graph.walk()}
@@ -205,9 +206,10 @@ class Collector:
         """What made the records, as far as it has said."""
         found = self._environment
         if found is None:
-            return Provenance(self._target, "tfjs", "unknown", "unknown", details=dict(self._details))
+            return Provenance(self._target, self._runtime, "unknown", "unknown", details=dict(self._details))
+        details = dict(self._details)
         return Provenance(
-            self._target, "tfjs", found.backend, found.version, found.adapter, found.software, dict(self._details)
+            self._target, self._runtime, found.backend, found.version, found.adapter, found.software, details
         )
 
     @property

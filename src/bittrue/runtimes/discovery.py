@@ -153,7 +153,7 @@ def missing_browser(engine: str) -> TargetUnavailable:
 
 
 def default_targets(*, webdriver: bool = False) -> list[Target]:
-    """All targets whose engine is found here: every backend of each, Firefox's WebGPU left out.
+    """All targets whose engine is found here: every backend of TensorFlow.js in each, Firefox's WebGPU left out.
 
     With a remote ``webdriver`` Chrome's backends are assumed to be there.
     """
@@ -162,9 +162,18 @@ def default_targets(*, webdriver: bool = False) -> list[Target]:
         Target(engine, backend)
         for engine in engines
         for backend in BACKENDS[engine]
-        if (engine, backend) != ("firefox", "webgpu") and not (engine == "firefox" and not _shows(backend))
+        if backend != "exact"
+        and (engine, backend) != ("firefox", "webgpu")
+        and not (engine == "firefox" and not _shows(backend))
     ]
-    return found + ([Target("node", backend) for backend in BACKENDS["node"]] if find_node() else [])
+    node = [Target("node", backend) for backend in BACKENDS["node"] if backend != "exact"]
+    return found + (node if find_node() else [])
+
+
+def exact_targets(*, webdriver: bool = False) -> list[Target]:
+    """Where the exact runtime can run here: in Python, and in every browser and the Node that are found."""
+    engines = ["chrome"] if webdriver else [engine for engine in BROWSERS if find_browser(engine)]
+    return [Target(engine, "exact") for engine in ("python", *engines, *(["node"] if find_node() else []))]
 
 
 def _shows(backend: str) -> bool:

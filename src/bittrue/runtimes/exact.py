@@ -21,6 +21,7 @@ from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 from .base import Inputs, NullProgress, Progress, TraceOptions
 from .bits import difference
+from .exact_artifact import held_weights
 from .target import Target
 
 __all__ = ["ExactRuntime"]
@@ -88,9 +89,8 @@ class ExactRuntime:
     ) -> Iterator[Record]:
         for spec in self._graph.inputs:
             yield Record.of(Key("input", spec.name), np.asarray(inputs[spec.name]))
-        for path, layer in self._graph.walk():
-            for index, weight in enumerate(layer.weights):
-                yield Record.of(Key("weight", "/".join(path), 0, index), np.asarray(weight.value))
+        for (path, index), name in held_weights(self._graph, model.constants).items():
+            yield Record.of(Key("weight", "/".join(path), 0, index), model.constants[name])
         for named, array in zip(model.plan.layers, layers, strict=True):
             if named.name in wanted:
                 yield Record.of(Key("output", named.name, named.call, named.index), array)

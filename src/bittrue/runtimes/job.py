@@ -69,7 +69,7 @@ class Job:
         return {
             "target": str(self.target),
             "runtime": {
-                "name": self.target.runtime or "tfjs",
+                "name": "exact" if self.target.is_exact else "tfjs",
                 "version": self.version,
                 "base": self.runtime_base,
                 "scripts": list(self.scripts),
@@ -79,7 +79,7 @@ class Job:
             "backend": self.target.backend,
             "flags": self.flags,
             "inputs": list(self.inputs),
-            "calls": [{"path": list(call.path), "nodes": list(call.nodes)} for call in self.calls],
+            "calls": None if self.target.is_exact else self._calls,
             "layers": None if self.layers is None else list(self.layers),
             "weights": True,
             "capture": True,
@@ -89,6 +89,10 @@ class Job:
             **({"places": self.artifact.places} if self.artifact.places is not None else {}),
             **({"stay": True} if self.stay else {}),
         }
+
+    @property
+    def _calls(self) -> list[dict[str, Any]]:
+        return [{"path": list(call.path), "nodes": list(call.nodes)} for call in self.calls]
 
     @property
     def flags(self) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from bittrue.traces import Trace
 from . import wire
 from .base import Inputs, NullProgress, Progress, TraceOptions
 from .discovery import Installed, find_node
+from .exact_artifact import module_files
 from .inbox import Inbox, LinkClosedError, SilenceError
 from .job import Job
 from .processes import ProgramTree, Scratch
@@ -184,9 +185,16 @@ class NodeRuntime:
 
     def job(self, options: TraceOptions) -> Job:
         """What the agent is asked to do."""
+        folder = _folder(self._artifact.folder)
+        return Job.of(self.target, self._graph, self._artifact, self._runtime_files(), folder, options)
+
+    def _runtime_files(self) -> tuple[str, str, tuple[str, ...]]:
+        """Version, folder and scripts of what runs the model."""
+        if self.target.is_exact:
+            module = module_files()
+            return module.version, _folder(module.folder), module.scripts
         files = tfjs_files(self.target.version or self._artifact.version or BUNDLED)
-        runtime = (files.version, _folder(files.folder), files.scripts(self.target.backend))
-        return Job.of(self.target, self._graph, self._artifact, runtime, _folder(self._artifact.folder), options)
+        return files.version, _folder(files.folder), files.scripts(self.target.backend)
 
     def _facts(self) -> Mapping[str, Any]:
         return {"node_version": self.version}

@@ -15,12 +15,12 @@ from bittrue.errors import TargetError
 __all__ = ["BACKENDS", "BROWSERS", "Target", "parse_targets"]
 
 BROWSERS = ("chrome", "edge", "firefox")
-_WEB = ("webgl", "cpu", "wasm", "webgpu")
+_WEB = ("webgl", "cpu", "wasm", "webgpu", "exact")
 BACKENDS: dict[str, tuple[str, ...]] = {
     "chrome": _WEB,
     "edge": _WEB,
     "firefox": _WEB,
-    "node": ("cpu", "wasm"),
+    "node": ("cpu", "wasm", "exact"),
     "keras": ("tensorflow", "jax", "torch"),
     "python": ("exact",),
     "tensorflow": ("cpu",),
@@ -34,7 +34,6 @@ _RUNTIMES = {
     "firefox": "tfjs",
     "node": "tfjs",
     "keras": "keras",
-    "python": "exact",
     "tensorflow": "tensorflow",
 }
 _FORM = "engine:backend[@version][+FLAG=VALUE], for example chrome:webgl or keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
@@ -72,9 +71,13 @@ class Target:
             known = ", ".join(BACKENDS[engine])
             raise _unknown(spec, f"{spec!r} is not a target: {engine} has the backends {known}")
         runtime = match["runtime"]
-        if runtime not in (None, _RUNTIMES[engine]):
-            raise _unknown(spec, f"{spec!r} is not a target: {engine} runs {_RUNTIMES[engine]}, not {runtime}")
+        exact = match["backend"] == "exact"
+        own = "exact" if exact else _RUNTIMES[engine]
+        if runtime not in (None, own):
+            raise _unknown(spec, f"{spec!r} is not a target: {engine}:{match['backend']} runs {own}, not {runtime}")
         flags = tuple((name, value) for name, value in _flags(match["flags"]))
+        if exact and (flags or match["version"]):
+            raise _unknown(spec, f"{spec!r} is not a target: exact has one version and no flags, so that its bits agree")
         if len({name for name, _ in flags}) != len(flags):
             raise _unknown(spec, f"{spec!r} is not a target: a flag is given twice")
         return cls(engine, match["backend"], runtime, match["version"], flags)

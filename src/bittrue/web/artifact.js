@@ -44,11 +44,25 @@ export async function loadArtifact(artifact, hashes, platform) {
     throw new Failure("artifact", `the artifact is a ${artifact.format}: this agent runs ${FORMATS.join("s and ")}s`);
   }
   if (!(MODEL in hashes)) throw new Failure("artifact", `the artifact has no ${MODEL}`);
+  const files = await readArtifactFiles(artifact, hashes, platform);
+  const { weightsManifest, ...model } = parseModel(/** @type {Uint8Array} */ (files.get(MODEL)));
+  return { ...model, ...joinWeights(weightsManifest, files) };
+}
+
+/**
+ * Every file that has a hash, read and checked.
+ *
+ * @param {Job["artifact"]} artifact
+ * @param {Job["hashes"]} hashes
+ * @param {Platform} platform
+ * @returns {Promise<Map<string, Uint8Array>>}
+ * @throws {Failure} artifact
+ */
+export async function readArtifactFiles(artifact, hashes, platform) {
   /** @type {Map<string, Uint8Array>} */
   const files = new Map();
   for (const [path, hash] of Object.entries(hashes)) files.set(path, await readChecked(artifact, path, hash, platform));
-  const { weightsManifest, ...model } = parseModel(/** @type {Uint8Array} */ (files.get(MODEL)));
-  return { ...model, ...joinWeights(weightsManifest, files) };
+  return files;
 }
 
 /**

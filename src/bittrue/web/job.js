@@ -4,6 +4,7 @@ import { loadArtifact } from "./artifact.js";
 import { readTensor } from "./bits.js";
 import { checkBatch, checkCalls, checkDevice, checkRuns, predictOnce, readAll } from "./checks.js";
 import { describeEnvironment, startBackend, watchDevice } from "./environment.js";
+import { startExact } from "./exact-model.js";
 import { Failure, messageOf, toFailure } from "./failure.js";
 import { makeFeed } from "./feed.js";
 import { GraphSubject } from "./graph-model.js";
@@ -37,13 +38,8 @@ import { windowEnds } from "./windows.js";
 export async function runJob(job, inbox, requests, platform, report, lose) {
   const received = job.stay ? [] : inbox.take(job.inputs);
   await report.enter("loading");
-  const tf = await loadTf(job, platform);
-  await startBackend(tf, job, platform);
-  const device = watchDevice(tf, lose);
-  await report.emit(await describeEnvironment(tf, job, platform));
-  const artifact = await loadArtifact(job.artifact, job.hashes, platform);
-  await report.enter("building");
-  const subject = await buildModel(tf, job, artifact);
+  const exact = job.artifact.format === "exact";
+  const { tf, subject, device = null } = await (exact ? startExact : startTensorFlow)(job, platform, report, lose);
   try {
     if (job.stay) await serve(tf, subject.model, job.inputs, inbox, requests, report);
     const feed = makeFeed(tf, subject.model, received);
@@ -57,6 +53,23 @@ export async function runJob(job, inbox, requests, platform, report, lose) {
   } finally {
     subject.model.dispose();
   }
+}
+
+/**
+ * @param {Job} job
+ * @param {Platform} platform
+ * @param {Report} report
+ * @param {(failure: FailureType) => void} lose
+ * @returns {Promise<{tf: any, subject: Subject, device?: {faults: string[]} | null}>}
+ */
+async function startTensorFlow(job, platform, report, lose) {
+  const tf = await loadTf(job, platform);
+  await startBackend(tf, job, platform);
+  const device = watchDevice(tf, lose);
+  await report.emit(await describeEnvironment(tf, job, platform));
+  const artifact = await loadArtifact(job.artifact, job.hashes, platform);
+  await report.enter("building");
+  return { tf, subject: await buildModel(tf, job, artifact), device };
 }
 
 /** @param {Job} job @param {Platform} platform */

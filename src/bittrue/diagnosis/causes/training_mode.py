@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from bittrue.ops import Normalize
 from bittrue.traces import Array
 
 from ..evidence import Evidence, Reproduction
-from ..experiments import attempt, with_weights
+from ..judging import outside
 from ..result import Finding
 from .registry import cause
 
@@ -49,19 +50,32 @@ class TrainingMode:
     def _normalised(self, evidence: Evidence) -> Finding | None:
         x = np.asarray(evidence.side.inputs[0], np.float64)
         axis = int(evidence.layer.config.get("axis", -1)) % x.ndim
-        over = tuple(at for at in range(x.ndim) if at != axis)
         for words, freedom in (("", 0), (", with n - 1 in the variance", 1)):
             if x.size // x.shape[axis] <= freedom:
                 continue
-            own: dict[str, Array] = {"moving_mean": x.mean(axis=over), "moving_variance": x.var(axis=over, ddof=freedom)}
-            layer = with_weights(evidence.layer, [own.get(weight.name) for weight in evidence.layer.weights])
-            found = attempt(evidence, layer)
-            if found is not None and found.proven:
+            value, bound = _by_own_statistics(evidence, x, axis, freedom)
+            y = evidence.side.outputs[0]
+            inside = int(y.size - np.count_nonzero(outside(y, value, bound)))
+            found = Reproduction(0, y.size, inside, y.size - evidence.side.errors[0].outside)
+            if found.proven:
                 sentence = f"the {evidence.side.name} normalised by the batch's own statistics, as in training{words}"
                 return found.finding(self.name, sentence, _FIX)
         return None
 
 
+def _by_own_statistics(evidence: Evidence, x: Array, axis: int, freedom: int) -> tuple[Array, Array]:
+    """What normalising by the mean and variance of ``x`` gives, with its bound: of sums of n terms in any order."""
+    axioms, layer = evidence.side.arithmetic.axioms, evidence.layer
+    over = tuple(at for at in range(x.ndim) if at != axis)
+    count = x.size // x.shape[axis]
+    mean, variance = x.mean(axis=over, keepdims=True), x.var(axis=over, ddof=freedom, keepdims=True)
+    squares = np.square(np.abs(x) + np.abs(mean)).mean(axis=over, keepdims=True)
+    errors = (0.0, axioms.gamma(count + 2) * np.abs(x).mean(axis=over, keepdims=True), axioms.gamma(count + 6) * squares)
+    held = {weight.name: np.asarray(weight.value, np.float64).reshape(mean.shape) for weight in layer.weights}
+    affine = held.get("gamma", np.ones_like(mean)), held.get("beta", np.zeros_like(mean))
+    op = Normalize(float(layer.config.get("epsilon", 1e-3)))
+    operands = (x, mean, variance, *affine)
+    return op.evaluate(*operands)[0], op.error_bound(axioms, *operands, errors=(*errors, 0.0, 0.0))
 
 
 _FIX = "predict with model.predict, or call the layer with training: false"

@@ -63,7 +63,8 @@ export async function moduleHash(source) {
 
 /** @param {number} maxCost */
 function refuseCost(maxCost) {
-  if (typeof maxCost !== "number" || !(maxCost > 0)) throw new ExactError("cost", `maxCost is ${maxCost}: it must be a number above 0`);
+  if (typeof maxCost === "number" && maxCost > 0) return;
+  throw new ExactError("cost", `maxCost is ${String(maxCost)}: it must be a number above 0`);
 }
 
 /** @param {Options["module"]} given @returns {Promise<WebAssembly.Module>} */

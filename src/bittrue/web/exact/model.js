@@ -77,13 +77,13 @@ export class ExactModel {
   }
 
   /**
-   * What layers returned, by their places in `plan.layers`.
+   * What values of the plan are for the input `x`, of `plan.layers` for example. For tracing: it takes memory of its own.
    *
-   * @param {Tensor[]} inputs
-   * @param {Named[]} layers
+   * @param {Given | Given[] | {[name: string]: Given}} x
+   * @param {Named[]} wanted
    */
-  layers(inputs, layers) {
-    return this.#started(layers).run(inputs, this.maxCost);
+  layers(x, wanted) {
+    return this.#started(wanted).run(this.#fed(x), this.maxCost);
   }
 
   /** Let go of its memory; it cannot predict any more. */
@@ -117,7 +117,9 @@ export class ExactModel {
     if (isNumbers(x) || isTensor(x)) return [x];
     if (Array.isArray(x)) return x;
     const names = this.inputs.map(({ name }) => name);
-    if (x === null || typeof x !== "object") throw new ExactError("input", `${String(x)} is no input: the model takes ${names.join(", ")}`);
+    if (x === null || typeof x !== "object") {
+      throw new ExactError("input", `${String(x)} is no input: the model takes ${names.join(", ")}`);
+    }
     const keys = Object.keys(x);
     if (keys.length !== names.length || !names.every((name) => Object.hasOwn(x, name))) {
       throw new ExactError("input", `the model's inputs are ${names.join(", ")}, but ${keys.join(", ") || "none"} were given`);
@@ -146,7 +148,9 @@ function fitting(input, given) {
   const data = isTensor(given) ? given.data : given;
   const shape = isTensor(given) ? [...given.shape] : inferred(input, data.length);
   const fits = shape.length === wanted.length && shape.every((size, i) => isSize(size) && (wanted[i] ?? size) === size);
-  if (!fits) throw new ExactError("input", `input ${JSON.stringify(name)} has shape [${shape}], but the model takes ${shown(wanted)}`);
+  if (!fits) {
+    throw new ExactError("input", `input ${JSON.stringify(name)} has shape [${shape}], but the model takes ${shown(wanted)}`);
+  }
   if (data.length !== shape.reduce((/** @type {number} */ product, /** @type {number} */ size) => product * size, 1)) {
     throw new ExactError("input", `input ${JSON.stringify(name)} holds ${data.length} numbers, but its shape is [${shape}]`);
   }
@@ -165,7 +169,8 @@ function inferred({ name, shape }, length) {
   const rest = length / known;
   if (open > 1 || (open === 1 ? !isSize(rest) : rest !== 1)) {
     const advice = open > 1 ? "give {data, shape}" : `it takes ${shown(shape)}`;
-    throw new ExactError("input", `input ${JSON.stringify(name)} has ${length} numbers, from which its shape does not follow: ${advice}`);
+    const what = `input ${JSON.stringify(name)} has ${length} numbers, from which its shape does not follow`;
+    throw new ExactError("input", `${what}: ${advice}`);
   }
   return shape.map((size) => size ?? rest);
 }

@@ -35,8 +35,8 @@ export class RemoteModel {
     const line = await openLine((answer) => model?.answered(answer), (why) => model?.end(why));
     model = new RemoteModel(line);
     try {
-      const message = { module, bytes, maxCost };
-      model.facts = await model.#ask("load", message, owned && bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer] : []);
+      const own = owned && bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+      model.facts = await model.#ask("load", { module, bytes: own, maxCost }, [own.buffer]);
       return model;
     } catch (error) {
       model.terminate();
