@@ -7,6 +7,7 @@
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
 # make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed)
 # make wheel   dist/bittrue-*.whl and the source distribution
+# make npm     dist/bittrue-*.tgz, the package for browsers, Node and Deno
 # make lock    the requirement files and package-lock.json anew, to the newest versions
 # make clean   removes everything that the above have made, .venv included
 #
@@ -14,7 +15,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench prove keras2 applications conformance wheel lock clean
+.PHONY: help setup demo test check bench prove keras2 applications conformance wheel npm lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -67,11 +68,15 @@ wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels
 	@$(BIN)/python -m build --no-isolation
 
+npm:
+	@$(SETUP) venv packages bittrue node kernels
+	@$(BIN)/python scripts/npm_package.py --pack
+
 lock:
 	@$(SETUP) venv packages
 	@$(BIN)/python scripts/lock.py
 
 clean:
 	rm -rf .venv node_modules build dist bittrue-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache src/bittrue/_vendor src/bittrue/_kernels
+		.import_linter_cache src/bittrue/_vendor src/bittrue/_kernels js/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -65,13 +65,26 @@ def certify_model(
         runtimes = {str(target): stack.enter_context(session.runtime(target)) for target in targets}
         for name, tensors in sets:
             certifier.add(InputSet.of(name, tensors), _traces(runtimes, tensors, run))
-        web = next((target for target in targets if not target.is_keras), None)
-        artifact = session.artifact(web.version) if web else None
-        form = f"{artifact.format} for TensorFlow.js {artifact.version}" if artifact else None
-        files = dict(artifact.files) if artifact else {}
+        form, files = _artifacts(session, targets)
     graph = opened.graph
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Certified(certifier.finish(), graph.name, graph.kind, _parameters(graph), form, files, made)
+
+
+def _artifacts(session: Session, targets: Sequence[Target]) -> tuple[str | None, dict[str, str]]:
+    """What was run, in words, and the SHA-256 of its files by name."""
+    words: list[str] = []
+    files: dict[str, str] = {}
+    web = next((target for target in targets if not (target.is_keras or target.is_exact)), None)
+    if web:
+        artifact = session.artifact(web.version)
+        words.append(f"{artifact.format} for TensorFlow.js {artifact.version}")
+        files |= artifact.files
+    if any(target.is_exact for target in targets):
+        exact = session.exact_artifact()
+        words.append(f"exact model for {exact.version}")
+        files |= exact.files
+    return " and ".join(words) or None, files
 
 
 def _traces(runtimes: Mapping[str, Any], tensors: Inputs, run: Run) -> dict[str, Trace]:

@@ -154,7 +154,17 @@ def demo(
             artifact = session.artifact(run.tfjs)
             say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
             data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
-    return replace(data, asked=bool(targets))
+            proof = session.exact_proof(_exact_targets(wanted if targets else [], run), tensors)
+    return replace(data, asked=bool(targets), exact=proof)
+
+
+def _exact_targets(named: Sequence[Target], run: Run) -> list[Target]:
+    """Where the exact model is run: in Python and in the engines that were named, or in all that are found."""
+    from bittrue.runtimes.discovery import exact_targets
+
+    found = exact_targets(webdriver=run.webdriver is not None)
+    engines = {target.engine for target in named}
+    return [target for target in found if not engines or target.engine in engines or target.engine == "python"]
 
 
 def convert(
@@ -205,16 +215,16 @@ def convert(
         return replace(written(traced), reason=str(refusal))
 
 
-def export(model: Any, out: Path, *, trust: bool = False, custom: Sequence[Any] = ()) -> Plan:
+def export(model: Any, out: Path, *, half: bool = False, trust: bool = False, custom: Sequence[Any] = ()) -> Plan:
     """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node, and return its plan.
 
     `bittrue.exact.load` and the npm package run it. Raises Unsupported, naming the layer, for what the exact runtime
-    does not have. ``custom`` as in `convert`.
+    does not have. ``half`` stores weights of two axes or more as float16. ``custom`` as in `convert`.
     """
     from bittrue.exact.export import export as write
     from bittrue.model import open_model
 
-    return write(open_model(model, trust=trust, custom=custom).graph, Path(out))
+    return write(open_model(model, trust=trust, custom=custom).graph, Path(out), half=half)
 
 
 def _traced(opened: OpenedModel) -> OpenedModel | None:

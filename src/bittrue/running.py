@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bittrue.conversion.tfjs import Artifact
     from bittrue.graph.model import Graph
     from bittrue.model import OpenedModel
-    from bittrue.report.data import ReportData, TargetOutcome
+    from bittrue.report.data import ExactProof, ReportData, TargetOutcome
+    from bittrue.runtimes.host import Host
     from bittrue.traces import Trace
 
 __all__ = ["Candidate", "Run", "Session", "file_name"]
@@ -32,6 +33,7 @@ class Run:
     a folder. ``webdriver`` is the address of a remote WebDriver, ``port`` the port to listen on (0: any free one).
     ``trust`` lets a model execute code that it brings along; ``custom`` are classes and functions of the user's own
     that it may name, or where they are (``module:Class``). ``explain`` says what the differences are, and whose fault.
+    ``host`` is one that is open already, with its server and browsers; whoever opened it ends it (None: one a run).
     """
 
     runs: int = 1
@@ -45,6 +47,7 @@ class Run:
     custom: Sequence[Any] = ()
     explain: bool = True
     progress: Progress = field(default_factory=NullProgress)
+    host: Host | None = None
 
     def options(self, target: Target | str) -> TraceOptions:
         """How to trace one target; its records go to a file of its own where ``save`` is set."""
@@ -131,6 +134,8 @@ class Session:
     def _host(self) -> Any:
         from bittrue.runtimes.host import Host
 
+        if self.run.host is not None:
+            return self.run.host
         if not hasattr(self, "_running"):
             host = Host(port=self.run.port, webdriver=self.run.webdriver, progress=self.run.progress)
             self._running = self._stack.enter_context(host)
@@ -176,6 +181,23 @@ class Session:
                 return runtime.trace(inputs, options)
         finally:
             self.run.progress.done(str(target))
+
+    def exact_proof(self, targets: Sequence[Target], inputs: Inputs) -> ExactProof:
+        """The outputs of the model as an exact one on ``targets``, hashed. One that fails is part of what is found."""
+        from bittrue.report.data import ExactProof
+
+        hashes: dict[str, str] = {}
+        failures: dict[str, str] = {}
+        values = 0
+        for target in targets:
+            try:
+                trace = self.trace(target, inputs, TraceOptions(timeout=self.run.timeout))
+            except TargetFailure as error:
+                failures[str(target)] = str(error)
+                continue
+            hashes[str(target)] = trace.digest("prediction")
+            values = sum(record.size for record in trace.of_kind("prediction"))
+        return ExactProof(hashes, failures, values)
 
     def report(
         self,

@@ -60,6 +60,7 @@ def convert(**options: Any) -> int:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--half", is_flag=True, help="Store weights as float16: half the size, and another model.")
 @trusting
 @with_custom
 @quietly
@@ -68,7 +69,8 @@ def export(**options: Any) -> int:
     """Write MODEL as the exact model OUT (safetensors), whose bits are the same in Python, browsers and Node."""
     from bittrue.pipeline import export as run_export
 
-    plan = run_export(options["model"], options["out"], trust=options["trust"], custom=options["custom"])
+    given = ("half", "trust", "custom")
+    plan = run_export(options["model"], options["out"], **{name: options[name] for name in given})
     if not options["quiet"]:
         size = options["out"].stat().st_size
         click.echo(f"{options['out']}: {plan.semantics}, {len(plan.operations)} operations, {size:,} bytes")

@@ -9,7 +9,7 @@ import click
 
 __all__ = ["TargetCommand", "spread"]
 
-_LIKE_TARGET = re.compile(r"[a-z]{3,}(/[a-z-]+)?:[a-z0-9]+")
+_LIKE_TARGET = re.compile(r"[a-z]{3,}(/[a-z-]+)?:[a-z0-9]+|device(,|$)")
 
 
 class TargetCommand(click.Command):

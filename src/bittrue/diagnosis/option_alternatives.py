@@ -1,4 +1,4 @@
-"""Other values that the options of a layer may take: Keras's default, and what the option's kind allows."""
+"""Other values that the options of a layer may take: what the option's kind allows, and Keras's default."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def _leaves(config: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path,
 
 
 def _values(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if value is not None:
-        yield "Keras's default", _FORGOTTEN
     for other in _others(key, value):
         if other != value or isinstance(other, bool) is not isinstance(value, bool):
             yield _shown(other), other
+    if value is not None:
+        yield "Keras's default", _FORGOTTEN
 
 
 def _others(key: str, value: Any) -> Sequence[Any]:

@@ -28,14 +28,27 @@ from .plan import DTYPES, Input, Named, Plan
 __all__ = ["exact_model", "export", "lowered"]
 
 
-def export(graph: Graph, path: Path) -> Plan:
+def export(graph: Graph, path: Path, *, half: bool = False) -> Plan:
     """Write ``graph`` as an exact model to ``path`` and return its plan.
+
+    ``half``: weights of two axes or more are rounded to float16, which halves the file; they are computed with as the
+    float32 numbers that they then are.
 
     Raises Unsupported, naming the layer and what is missing, for what the exact runtime cannot compute.
     """
     plan, constants = lowered(graph)
-    write(path, plan, constants)
+    write(path, plan, {name: _halved(name, array) for name, array in constants.items()} if half else constants)
     return plan
+
+
+def _halved(name: str, array: Array) -> Array:
+    if array.dtype != np.float32 or array.ndim < 2:
+        return array
+    with np.errstate(over="ignore"):
+        rounded = array.astype(np.float16)
+    if np.any(np.isinf(rounded) & np.isfinite(array)):
+        raise Unsupported(f"{name} cannot be stored as float16: it holds numbers above 65504; export without half")
+    return rounded
 
 
 def exact_model(graph: Graph) -> ExactModel:

@@ -26,8 +26,13 @@ __all__ = ["ExactFile", "digest", "read", "write"]
 
 _PLAN, _HASH = "bittrue.exact", "bittrue.exact.sha256"
 _LARGEST_HEADER = 100_000_000  # of safetensors itself
-_DTYPES = {"F32": ("float32", np.dtype("<f4")), "I32": ("int32", np.dtype("<i4")), "BOOL": ("bool", np.dtype("?"))}
-_NAMES = {name: label for label, (name, _) in _DTYPES.items()}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I32": np.dtype("<i4"),
+    "BOOL": np.dtype("?"),
+}
+_NAMES = {dtype.name: label for label, dtype in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,10 @@ class ExactFile:
 
 
 def write(path: Path, plan: Plan, constants: Mapping[str, Array]) -> None:
-    """Write an exact model. The same model gives the same bytes. Raises ModelError where it cannot be written."""
+    """Write an exact model. The same model gives the same bytes. Raises ModelError where it cannot be written.
+
+    A constant may be given as float16 where the plan has float32: it is stored so, and read as float32.
+    """
     header: dict[str, Any] = {
         "__metadata__": {"format": "bittrue-exact", _PLAN: plan.to_json(), _HASH: digest(plan, constants)}
     }
@@ -73,7 +81,7 @@ def digest(plan: Plan, constants: Mapping[str, Array]) -> str:
 def _blobs(constants: Mapping[str, Array]) -> list[tuple[str, Array]]:
     """The tensors in the file's order: wide elements first, so that all are aligned, then by name."""
     order = sorted(constants, key=lambda name: (-constants[name].itemsize, name))
-    return [(name, np.asarray(constants[name], _DTYPES[_NAMES[constants[name].dtype.name]][1])) for name in order]
+    return [(name, np.asarray(constants[name], _DTYPES[_NAMES[constants[name].dtype.name]])) for name in order]
 
 
 def read(path: Path) -> ExactFile:
@@ -119,7 +127,7 @@ def _header(content: bytes) -> tuple[dict[str, Any], int]:
 
 def _tensor(name: str, entry: Any, data: memoryview) -> Array:
     try:
-        dtype = _DTYPES[entry["dtype"]][1]
+        dtype = _DTYPES[entry["dtype"]]
         shape = tuple(entry["shape"])
         start, stop = entry["data_offsets"]
         sizes_fit = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**31 for n in (*shape, start))
@@ -127,4 +135,5 @@ def _tensor(name: str, entry: Any, data: memoryview) -> Array:
             raise ValueError(f"shape {shape} at {start} to {stop}")
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"the file's tensor {name!r} is malformed ({error})") from error
-    return np.frombuffer(data[start:stop], dtype).reshape(shape)
+    array = np.frombuffer(data[start:stop], dtype).reshape(shape)
+    return array.astype(np.float32) if dtype.itemsize == 2 else array

@@ -14,7 +14,19 @@ __all__ = ["SCHEMA", "as_data", "coverage", "lines", "unlike"]
 SCHEMA = "bittrue/certificate/1"
 """Name and major version of the schema. Later versions of Bittrue only add to it."""
 
-_FACTS = ("browser", "browser_version", "node_version", "user_agent", "os", "machine", "cpu", "threads", "flags")
+_FACTS = (
+    "browser",
+    "browser_version",
+    "node_version",
+    "wasmtime",
+    "module_sha256",
+    "user_agent",
+    "os",
+    "machine",
+    "cpu",
+    "threads",
+    "flags",
+)
 _SHOWN = 16  # digits of a hash in a line
 
 
@@ -89,16 +101,26 @@ def coverage(certificate: Certificate) -> tuple[tuple[str, ...], tuple[str, ...]
     """What the certificate covers and what it does not, each as sentences."""
     found = certificate.provenances.values()
     cpus = sorted({str(one.details.get("cpu", "an unknown processor")) for one in found})
-    covers = (
+    covers: tuple[str, ...] = (
         f"{len(certificate.inputs)} sets of inputs, {certificate.tensor_count:,} tensors and "
         f"{certificate.value_count:,} values of each target: every weight, every layer's output, every prediction.",
         f"The versions and flags named under each target, on {' and '.join(cpus)}.",
     )
+    modules = sorted({str(one.details["module_sha256"]) for one in found if "module_sha256" in one.details})
+    if modules:
+        covers += (
+            f"exact: the module {', '.join(modules)}, which imports nothing and has no relaxed instruction: "
+            "WebAssembly rounds each of its operations alike on every processor, and NaNs leave it with one bit "
+            "pattern. Weights that were folded at export are in the file whose SHA-256 is named.",
+        )
     return covers, tuple(_not_covered({one.backend for one in found}))
 
 
 def _not_covered(backends: set[str]) -> Iterator[str]:
     yield "Inputs that were not run; the instructions are the same for all, but only these were compared."
+    if backends == {"exact"}:
+        yield "Engines that break WebAssembly's specification on other processors or in other versions."
+        return
     yield "Processors of another family than the one named, other versions, and other flags or numbers of threads."
     if "wasm" in backends:
         yield (

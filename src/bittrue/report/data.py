@@ -11,7 +11,7 @@ from bittrue.diagnosis import Diagnosis, LayerDiagnosis, OutputEvidence, Verdict
 from bittrue.errors import BittrueError, TargetUnavailable
 from bittrue.traces import Check, Key, Provenance, Trace
 
-__all__ = ["InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
+__all__ = ["ExactProof", "InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,24 @@ class TargetOutcome:
 
 
 @dataclass(frozen=True)
+class ExactProof:
+    """The same model as an exact one, everywhere it can be run here.
+
+    ``hashes`` are the SHA-256 over every bit of its outputs (`Trace.digest` of the predictions), by target;
+    ``failures`` sentences, by the targets that gave none. ``values`` is how many numbers the outputs hold.
+    """
+
+    hashes: Mapping[str, str]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    values: int = 0
+
+    @property
+    def identical(self) -> bool:
+        """Whether all targets that ran gave the same bits, and at least two did."""
+        return len(self.hashes) > 1 and len(set(self.hashes.values())) == 1
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything one run of a command found out. ``command`` is ``demo``, ``check`` or ``compare``.
 
@@ -151,6 +169,7 @@ class ReportData:
     targets: tuple[TargetOutcome, ...]
     notes: tuple[str, ...] = ()
     asked: bool = True
+    exact: ExactProof | None = None
 
     def rows(self, outcome: TargetOutcome) -> list[LayerRow]:
         """The layers of one target, in execution order; input layers are left to the inputs."""

@@ -12,7 +12,7 @@ from bittrue.comparison import Element, Metrics, Pair
 from bittrue.errors import BittrueError
 from bittrue.traces import Check, Provenance
 
-from .data import LayerRow, ReportData, TargetOutcome
+from .data import ExactProof, LayerRow, ReportData, TargetOutcome
 from .evidence import diagnosis_data, layer_data
 
 __all__ = ["SCHEMA", "JsonReporter", "as_data"]
@@ -46,7 +46,15 @@ def as_data(data: ReportData) -> dict[str, Any]:
         "notes": list(data.notes),
         "verdict": data.verdict,
         "headline": data.headline,
+        "exact": _exact(data.exact),
     }
+
+
+def _exact(proof: ExactProof | None) -> dict[str, Any] | None:
+    if proof is None:
+        return None
+    facts = {"identical": proof.identical, "values": proof.values}
+    return facts | {"hashes": dict(proof.hashes), "failures": dict(proof.failures)}
 
 
 def _model(data: ReportData) -> dict[str, Any] | None:

@@ -45,6 +45,7 @@ class TextReporter:
             if not group[0].identical:
                 _layers_table(data, group, console)
         _remarks(data, console)
+        _exact(data, console)
 
 
 def short(value: float | None, digits: int = 3) -> str:
@@ -235,6 +236,24 @@ def _remarks(data: ReportData, console: Console) -> None:
     console.print()
     for line in lines:
         console.print(f"• {line}", soft_wrap=True, markup=False)
+
+
+def _exact(data: ReportData, console: Console) -> None:
+    """The answer to the experiment's question: the outputs of the exact model, hash beside hash."""
+    proof = data.exact
+    if proof is None:
+        return
+    console.print("\n[bold]The same model, exported as an exact one[/bold]")
+    width = max((len(target) for target in (*proof.hashes, *proof.failures)), default=0)
+    for target, digest in proof.hashes.items():
+        console.print(f"{target:<{width}}  {digest}", soft_wrap=True, markup=False)
+    for target, sentence in proof.failures.items():
+        console.print(f"{target:<{width}}  {sentence}", soft_wrap=True, markup=False)
+    count = f"SHA-256 of all {proof.values} values of its outputs"
+    if proof.identical:
+        console.print(f"[bold green]the same bits in {len(proof.hashes)} of {len(proof.hashes)} places[/] ({count})")
+    elif len(proof.hashes) > 1:
+        console.print(f"[bold red]not the same bits everywhere[/] ({count})")
 
 
 def _software(data: ReportData) -> Iterable[str]:

@@ -27,7 +27,7 @@ from .base import Progress
 from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece
 from .target import Target
 
-__all__ = ["Collector", "remedy"]
+__all__ = ["Collector", "machine_facts", "remedy"]
 
 
 _HELD = 64 * 2**20
@@ -95,7 +95,7 @@ class Collector:
         self._writer = writer
         self._progress = progress
         self._holder = _Holder(on_record) if on_record else None
-        self._details: dict[str, Any] = {**_machine(), **facts}
+        self._details: dict[str, Any] = {**machine_facts(), **facts}
         self._hello: Hello | None = None
         self._environment: Environment | None = None
         self._total: int | None = None
@@ -272,7 +272,8 @@ def remedy(target: str) -> str:
     return "update the browser, or choose another backend"
 
 
-def _machine() -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
+    """The system, its processor and the Python, for the provenance."""
     return {
         "os": platform.platform(),
         "machine": platform.machine(),

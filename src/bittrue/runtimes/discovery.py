@@ -26,6 +26,7 @@ from .target import BACKENDS, BROWSERS, Target
 __all__ = [
     "Installed",
     "default_targets",
+    "exact_targets",
     "find_browser",
     "find_driver",
     "find_node",

@@ -21,8 +21,9 @@ from bittrue.errors import BittrueError, TargetUnavailable
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef, Weight
 from bittrue.traces import Key, Trace
 
-from .base import NullProgress, Progress, TraceOptions
+from .base import NullProgress, Progress, Runtime, TraceOptions
 from .discovery import Installed, find_browser, find_driver, find_node, find_xvfb, has_gpu, missing_browser
+from .exact_artifact import exact_artifact
 from .host import Host
 from .processes import Scratch
 from .target import BACKENDS, BROWSERS, Target
@@ -116,7 +117,7 @@ def examine(
 
 def _all(webdriver: str | None) -> list[Target]:
     here = [name for name in (*BROWSERS, "node") if _engine(name).program or (webdriver and name != "node")]
-    return [Target(engine, backend) for engine in here for backend in BACKENDS[engine]]
+    return [Target(engine, backend) for engine in (*here, "python") for backend in BACKENDS[engine]]
 
 
 def _installed(package: str) -> str | None:
@@ -147,15 +148,16 @@ def _probes(host: Host, targets: Iterable[Target]) -> Iterable[Probe]:
     scratch = Scratch()
     try:
         artifact = _write_artifact(scratch.path)
+        exact = exact_artifact(_graph(), scratch.path / "exact")
         for target in targets:
-            yield _probe(host, target, artifact)
+            yield _probe(host, target, exact if target.is_exact else artifact)
     finally:
         scratch.remove()
 
 
 def _probe(host: Host, target: Target, artifact: Artifact) -> Probe:
     try:
-        with host.runtime(target, artifact, _graph()) as runtime:
+        with _runtime(host, target, artifact) as runtime:
             trace = runtime.trace({"x": _X}, TraceOptions(timeout=_PATIENCE))
     except BittrueError as error:
         return Probe(target, False, problem=str(error), remedy=getattr(error, "remedy", None))
@@ -163,6 +165,14 @@ def _probe(host: Host, target: Target, artifact: Artifact) -> Probe:
     problem = None if _is_right(trace) else "a layer of four multiplications gave a wrong result"
     remedy = "update the browser and its graphics driver" if problem else None
     return Probe(target, problem is None, made.adapter, made.software, made.version, problem, remedy)
+
+
+def _runtime(host: Host, target: Target, artifact: Artifact) -> Runtime:
+    if target.engine == "python":
+        from .exact import ExactRuntime
+
+        return ExactRuntime(target, _graph())
+    return host.runtime(target, artifact, _graph())
 
 
 def _is_right(trace: Trace) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +12,8 @@ import numpy as np
 
 from bittrue.errors import TargetFailure, UsageError
 from bittrue.exact.engine import ExactModel, module_sha256
-from bittrue.exact.export import exact_model
+from bittrue.exact.export import lowered
+from bittrue.exact.file import ExactFile, digest
 from bittrue.exact.plan import SEMANTICS
 from bittrue.graph.model import Graph
 from bittrue.tracefile import TraceWriter
@@ -21,6 +21,7 @@ from bittrue.traces import Array, Check, Key, Provenance, Record, Trace
 
 from .base import Inputs, NullProgress, Progress, TraceOptions
 from .bits import difference
+from .collect import machine_facts
 from .exact_artifact import held_weights
 from .target import Target
 
@@ -35,10 +36,12 @@ class ExactRuntime:
         self._graph = graph
         self._progress = progress or NullProgress()
         self._model: ExactModel | None = None
+        self._constants: Mapping[str, Array] = {}
 
     def __enter__(self) -> ExactRuntime:
         self._progress.phase(str(self.target), "planning")
-        self._model = exact_model(self._graph)
+        plan, self._constants = lowered(self._graph)
+        self._model = ExactModel(ExactFile(plan, self._constants, digest(plan, self._constants)))
         return self
 
     def __exit__(
@@ -89,8 +92,8 @@ class ExactRuntime:
     ) -> Iterator[Record]:
         for spec in self._graph.inputs:
             yield Record.of(Key("input", spec.name), np.asarray(inputs[spec.name]))
-        for (path, index), name in held_weights(self._graph, model.constants).items():
-            yield Record.of(Key("weight", "/".join(path), 0, index), model.constants[name])
+        for (path, index), name in held_weights(self._graph, self._constants).items():
+            yield Record.of(Key("weight", "/".join(path), 0, index), self._constants[name])
         for named, array in zip(model.plan.layers, layers, strict=True):
             if named.name in wanted:
                 yield Record.of(Key("output", named.name, named.call, named.index), array)
@@ -112,11 +115,9 @@ class ExactRuntime:
 
     def _provenance(self, inputs: Inputs, seconds: float) -> Provenance:
         details = {
-            "python": platform.python_version(),
+            **machine_facts(),
             "wasmtime": version("wasmtime"),
             "module_sha256": module_sha256(),
-            "os": platform.platform(),
-            "machine": platform.machine(),
             "threads": 1,
             "batch": int(next(iter(inputs.values())).shape[0]),
             "timings": {"first_predict": round(seconds, 6)},

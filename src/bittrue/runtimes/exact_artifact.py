@@ -40,7 +40,7 @@ def module_files() -> ExactModule:
 
 
 def exact_artifact(graph: Graph, folder: Path) -> Artifact:
-    """Write ``graph`` as an exact model into ``folder``. Raises Unsupported for what the exact runtime does not have."""
+    """Write ``graph`` as an exact model into ``folder``. Raises Unsupported for what the exact runtime has not."""
     from bittrue.conversion.tfjs.artifact import Artifact
 
     plan, constants = lowered(graph)
@@ -51,8 +51,8 @@ def exact_artifact(graph: Graph, folder: Path) -> Artifact:
 
 
 def held_weights(graph: Graph, constants: Mapping[str, Array]) -> dict[tuple[tuple[str, ...], int], str]:
-    """Which weights are constants of the plan with every bit, by path and index; others were computed with at export."""
-    names = {_bits(array): name for name, array in reversed(constants.items())}
+    """Which weights are constants of the plan in every bit, by path and index; the others were folded at export."""
+    names = {_bits(array): name for name, array in reversed(list(constants.items()))}
     found = {}
     for path, layer in graph.walk():
         for index, weight in enumerate(layer.weights):

@@ -94,10 +94,9 @@ class Host(AbstractContextManager["Host"]):
     def artifact_base(self, artifact: Artifact) -> str:
         """Where a page finds the artifact's files."""
         folder = artifact.folder.resolve()
-        if folder not in self._artifacts:
-            prefix = f"artifact/{len(self._artifacts) + 1}"
-            self._artifacts[folder] = self.server.mount(prefix, folder, artifact.files)
-        return self._artifacts[folder]
+        prefix = self._artifacts.setdefault(folder, f"artifact/{len(self._artifacts) + 1}")
+        # Each time: another model may have been converted into the folder since.
+        return self.server.mount(prefix, folder, artifact.files)
 
     def close(self) -> None:
         """End every browser and the server; may be called again."""

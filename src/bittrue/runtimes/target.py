@@ -1,7 +1,9 @@
 """The grammar of targets: ``engine[/runtime]:backend[@version][+FLAG=VALUE…]``.
 
 ``chrome:webgl``, ``firefox:wasm@4.22.0``, ``chrome/tfjs:webgpu``,
-``chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true``, ``keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0``.
+``chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true`` or ``chrome:webgl+f16`` for short,
+``keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0``. The engine ``device`` is a page on a phone, a tablet or another computer,
+which a person opens there; a list of targets takes ``device`` alone for ``device:webgl`` and ``device:wasm``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from bittrue.errors import TargetError
 
-__all__ = ["BACKENDS", "BROWSERS", "Target", "parse_targets"]
+__all__ = ["BACKENDS", "BROWSERS", "HALF_TEXTURES", "Target", "parse_targets"]
 
 BROWSERS = ("chrome", "edge", "firefox")
 _WEB = ("webgl", "cpu", "wasm", "webgpu", "exact")
@@ -20,6 +22,7 @@ BACKENDS: dict[str, tuple[str, ...]] = {
     "chrome": _WEB,
     "edge": _WEB,
     "firefox": _WEB,
+    "device": _WEB,
     "node": ("cpu", "wasm", "exact"),
     "keras": ("tensorflow", "jax", "torch"),
     "python": ("exact",),
@@ -32,14 +35,21 @@ _RUNTIMES = {
     "chrome": "tfjs",
     "edge": "tfjs",
     "firefox": "tfjs",
+    "device": "tfjs",
     "node": "tfjs",
     "keras": "keras",
     "tensorflow": "tensorflow",
 }
+HALF_TEXTURES = ("WEBGL_FORCE_F16_TEXTURES", "true")
+"""The flag, with its value, that makes TensorFlow.js store every tensor in half-float textures; ``+f16`` for short."""
+
+_WHOLE_DEVICE = ("device:webgl", "device:wasm")
+"""What ``device`` stands for: its graphics processor, and its CPU."""
+
 _FORM = "engine:backend[@version][+FLAG=VALUE], for example chrome:webgl or keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 _PATTERN = re.compile(
     r"(?P<engine>[a-z]+)(?:/(?P<runtime>[a-z-]+))?:(?P<backend>[a-z0-9]+)"
-    r"(?:@(?P<version>\d+(?:\.\d+)*(?:-[0-9A-Za-z.]+)?))?(?P<flags>(?:\+[A-Za-z_]\w*=[^+=\s]+)*)"
+    r"(?:@(?P<version>\d+(?:\.\d+)*(?:-[0-9A-Za-z.]+)?))?(?P<flags>(?:\+f16|\+[A-Za-z_]\w*=[^+=\s]+)*)"
 )
 
 
@@ -77,7 +87,9 @@ class Target:
             raise _unknown(spec, f"{spec!r} is not a target: {engine}:{match['backend']} runs {own}, not {runtime}")
         flags = tuple((name, value) for name, value in _flags(match["flags"]))
         if exact and (flags or match["version"]):
-            raise _unknown(spec, f"{spec!r} is not a target: exact has one version and no flags, so that its bits agree")
+            raise _unknown(spec, f"{spec!r} is not a target: exact has one version and no flags")
+        if HALF_TEXTURES in flags and match["backend"] != "webgl":
+            raise _unknown(spec, f"{spec!r} is not a target: half-float textures (+f16) are webgl's alone")
         if len({name for name, _ in flags}) != len(flags):
             raise _unknown(spec, f"{spec!r} is not a target: a flag is given twice")
         return cls(engine, match["backend"], runtime, match["version"], flags)
@@ -92,6 +104,16 @@ class Target:
     def is_browser(self) -> bool:
         """Whether a browser has to be opened for it."""
         return self.engine in BROWSERS
+
+    @property
+    def is_device(self) -> bool:
+        """Whether a person opens its page, somewhere else."""
+        return self.engine == "device"
+
+    @property
+    def is_half(self) -> bool:
+        """Whether it is asked to store tensors in half-float textures."""
+        return HALF_TEXTURES in self.flags
 
     @property
     def is_keras(self) -> bool:
@@ -110,12 +132,13 @@ class Target:
 
 def parse_targets(specs: list[str] | tuple[str, ...], tfjs: str | None = None) -> list[Target]:
     """Targets from command-line words, commas allowed, without repetitions, in the order given."""
-    words = [word for spec in specs for word in spec.split(",") if word.strip()]
+    given = [word.strip() for spec in specs for word in spec.split(",") if word.strip()]
+    words = [word for one in given for word in (_WHOLE_DEVICE if one == "device" else (one,))]
     return list(dict.fromkeys(Target.parse(word).at(tfjs) for word in words))
 
 
 def _flags(text: str) -> list[list[str]]:
-    return [part.split("=", 1) for part in text.split("+") if part]
+    return [list(HALF_TEXTURES) if part == "f16" else part.split("=", 1) for part in text.split("+") if part]
 
 
 def _unknown(spec: str, message: str) -> TargetError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ..formula import Formula, Value
 from ..options import Options
@@ -164,9 +164,14 @@ def activated(formula: Formula, x: Value, key: str = "activation", default: str 
 
 
 def applied(formula: Formula, activation: Any, x: Value, key: str = "activation") -> Value:
-    """``x`` through ``activation`` as Keras serialises it. Raises Unsupported for one that is not known."""
+    """``x`` through ``activation`` as Keras serialises it. Raises Unsupported for one that is not known.
+
+    An experiment may put a formula of its own in the place of a name.
+    """
     if activation is None:
         return x
+    if callable(activation):
+        return cast(Value, activation(x))
     if isinstance(activation, Mapping):
         return _from_mapping(formula, activation, x, key)
     if activation not in ACTIVATIONS:
