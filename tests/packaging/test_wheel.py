@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 CARRIED = {
     "_kernels/compare.wasm",
+    "_kernels/exact.wasm",
     f"_vendor/tfjs/{BUNDLED}/licenses/core-js-LICENSE.txt",
     f"_vendor/tfjs/{BUNDLED}/licenses/tfjs-LICENSE.txt",
     f"_vendor/tfjs/{BUNDLED}/tf-backend-wasm.min.js",
@@ -29,6 +30,8 @@ CARRIED = {
     f"_vendor/tfjs/{BUNDLED}/tfjs-backend-wasm-threaded-simd.wasm",
     f"_vendor/tfjs/{BUNDLED}/tfjs-backend-wasm.wasm",
     "comparison/published_table.json",
+    "exact/operations.json",
+    "exact/spec.md",
     "py.typed",
     "report/result-1.schema.json",
     "web/index.html",

@@ -119,7 +119,13 @@ class _Instance:
         return words.astype(bool) if dtype == "bool" else words.copy()
 
     def _call(self, name: str, *arguments: int) -> Any:
-        return self._functions[name](self._store, *arguments)
+        import wasmtime
+
+        try:
+            return self._functions[name](self._store, *arguments)
+        except wasmtime.Trap as error:  # not known to happen: the module checks what it is given
+            reason = str(error).splitlines()[0]
+            raise ArtifactError(f"the module stopped ({reason}): the model is malformed, export it again") from error
 
     def _reserve(self, nbytes: int) -> int:
         address = int(self._call("reserve", nbytes)) if nbytes < 2**31 else 0

@@ -11,6 +11,7 @@ from rich.text import Text
 from bittrue.diagnosis import LayerDiagnosis, Verdict
 
 from .data import ReportData, TargetOutcome
+from .words import sentences
 
 __all__ = ["print_verdicts"]
 
@@ -26,7 +27,8 @@ _FAULTS = 6
 
 
 def print_verdicts(data: ReportData, console: Console) -> None:
-    """What each target's differences are; nothing where none was explained."""
+    """What each target's differences are, a sentence a line; what was said of one target is not said again."""
+    said: set[str] = set()
     for group in data.groups:
         diagnosis = group[0].diagnosis
         if diagnosis is None:
@@ -34,10 +36,15 @@ def print_verdicts(data: ReportData, console: Console) -> None:
         names = ", ".join(outcome.target for outcome in group)
         verdict = Text(str(diagnosis.verdict), _STYLE.get(diagnosis.verdict, "bold red"))
         console.print(Text.assemble("\n", verdict, f"  {names}"), soft_wrap=True)
-        _paragraph(console, diagnosis.headline)
+        lead, *more = sentences(diagnosis.headline)
+        _paragraph(console, lead)
+        for sentence in more:
+            if sentence not in said:
+                _point(console, sentence)
+        said.update(more)
         first = diagnosis.first_fault
         for line in _others([entry for entry in diagnosis.faults if entry is not first]):
-            _paragraph(console, f"• {line}")
+            _point(console, line)
     for line in _assumptions(data.targets):
         _paragraph(console, line, "dim")
 
@@ -47,6 +54,13 @@ def _paragraph(console: Console, text: str, style: str = "") -> None:
     width = max(console.width - 2, 40)
     lines = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
     console.print(Text("\n".join(lines), style), soft_wrap=True)
+
+
+def _point(console: Console, text: str) -> None:
+    """A paragraph of several: marked, and hanging by the mark."""
+    width = max(console.width - 2, 40)
+    lines = textwrap.wrap(text, width, initial_indent="  · ", subsequent_indent="    ", break_long_words=False)
+    console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from bittrue.diagnosis import Diagnosis
 
-__all__ = ["decisions_in_words"]
+__all__ = ["decisions_in_words", "sentences"]
 
 
 def decisions_in_words(found: Diagnosis) -> str:
@@ -17,3 +19,8 @@ def decisions_in_words(found: Diagnosis) -> str:
     if changed:
         return f"{changed} of {rows} changed"
     return f"{risk} of {rows} at risk" if risk else f"{rows} unchanged"
+
+
+def sentences(headline: str) -> list[str]:
+    """A headline's sentences: the first is the answer, the others say more."""
+    return re.split(r"(?<=[a-z)'0-9]\.) (?=[A-Z])", headline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
@@ -10,7 +9,7 @@ from typing import Any
 
 from bittrue.diagnosis import Verdict
 from bittrue.report.data import ReportData, TargetOutcome
-from bittrue.report.words import decisions_in_words
+from bittrue.report.words import decisions_in_words, sentences
 from bittrue.traces import Provenance
 
 __all__ = ["environment", "reproduce", "targets", "verdict", "weights"]
@@ -34,7 +33,7 @@ def verdict(data: ReportData) -> str:
     fixes = list(dict.fromkeys(_fixes(data)))
     todo = "".join(f"<li>{fix}</li>" for fix in fixes)
     name = escape(data.model.name) if data.model else "two runs"
-    lead, *more = _sentences(data.headline or _without_headline(data))
+    lead, *more = sentences(data.headline or _without_headline(data))
     software = [outcome.target for outcome in data.targets if outcome.provenance and outcome.provenance.software]
     notes = [*data.notes]
     if software:
@@ -49,11 +48,6 @@ def verdict(data: ReportData) -> str:
         + (f'<ul class="soft small">{said}</ul>' if said else "")
         + "</div>"
     )
-
-
-def _sentences(text: str) -> list[str]:
-    """A headline's sentences: the first is the answer, the others say more."""
-    return re.split(r"(?<=[a-z)'0-9]\.) (?=[A-Z])", text)
 
 
 def _decision(data: ReportData) -> tuple[str, str]:
