@@ -70,6 +70,7 @@ def judge(y: Array, rounding: Rounding) -> OwnError:
         expectation=observed,
         limit=least,
         worst=_worst(y, value, bound, share),
+        allowed=float(np.max(bound, where=np.isfinite(bound), initial=0.0)),
     )
 
 

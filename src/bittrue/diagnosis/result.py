@@ -114,7 +114,8 @@ class OwnError:
     largest |error| / bound (0 where both are 0, infinite outside a bound of 0). ``outside`` counts elements beyond
     the rigorous bound, ``non_finite`` those of them that are NaN or infinite. ``expectation`` is the observed over
     the expected mean square (None where nothing is expected to round), ``limit`` what it must not exceed with a
-    false-positive rate of 1e-6. ``promised`` counts elements whose bound is finite, of ``size``.
+    false-positive rate of 1e-6. ``promised`` counts elements whose bound is finite, of ``size``; ``allowed`` is the
+    largest of these bounds, in the units of the values.
     """
 
     size: int
@@ -128,6 +129,7 @@ class OwnError:
     expectation: float | None
     limit: float
     worst: Worst | None
+    allowed: float = 0.0
 
     @property
     def verdict(self) -> Verdict:

@@ -96,6 +96,7 @@ def _own(found: OwnError) -> dict[str, Any]:
         "promised": found.promised,
         "expectation": number(found.expectation),
         "limit": number(found.limit),
+        "allowed": number(found.allowed),
         "worst": _worst(found.worst),
     }
 

@@ -1,7 +1,8 @@
-"""The loopback server: the page, TensorFlow.js, artifacts, and one WebSocket a session.
+"""The server of pages: the page, TensorFlow.js, artifacts, and one WebSocket a session.
 
-It listens on 127.0.0.1 alone, behind a token that nobody can guess, and serves only files that were mounted
-by name. aiohttp runs in a thread with an event loop of its own; everything public here may be called from
+It listens on 127.0.0.1 alone unless another address of this machine is asked for, behind a token that nobody can guess,
+and serves only files that were mounted by name. With an ``offer`` it has a door as well: a page that says what is to be
+run, for people who open it themselves. aiohttp runs in a thread with an event loop of its own; everything public here may be called from
 any other thread.
 """
 
@@ -14,10 +15,11 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,9 +29,9 @@ from bittrue.errors import ProtocolError, UsageError
 from .inbox import Inbox, LinkClosedError, SilenceError
 from .wire import MAX_FRAME
 
-__all__ = ["PageLink", "Server"]
+__all__ = ["LOOPBACK", "PageLink", "Server"]
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _TICK = 0.25  # seconds between chances for Ctrl-C
 _PIECE = 2**20  # bytes read from a file at once
 _PATIENCE = 2.0  # seconds for a browser to answer a ping, or a closing handshake
@@ -50,6 +52,7 @@ class PageLink:
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
+        self.remote: str | None = None  # the network address of whoever opened it
         self._loop = loop
         self._room = asyncio.Event()
         self._pong = threading.Event()
@@ -121,12 +124,27 @@ class PageLink:
 
 
 class Server(AbstractContextManager["Server"]):
-    """Serves from the moment it is made until `close`. Raises UsageError if ``port`` cannot be had."""
+    """Serves on ``address`` (IPv4) from the moment it is made until `close`.
 
-    def __init__(self, port: int = 0) -> None:
-        self._listener = _listen(port)
+    ``token`` stands first in every path, a long random one unless it is given. Where there is an ``offer``, the
+    address `base` alone is a page for people, ``door.html`` of what is mounted as ``agent``, which asks ``offer`` for
+    what there is to run; whoever comes with another address gets ``lost.html``. ``offer`` is called in the server's
+    thread and returns JSON values. Raises UsageError if ``port`` cannot be had.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        address: str = LOOPBACK,
+        token: str | None = None,
+        offer: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.address = address
+        self._listener = _listen(address, port)
         self.port: int = self._listener.getsockname()[1]
-        self._token = secrets.token_urlsafe(24)
+        self._token = token or secrets.token_urlsafe(24)
+        self._offer = offer
         self._files: dict[str, Path] = {}
         self._pages: dict[str, PageLink] = {}
         self._claimed: set[str] = set()
@@ -138,7 +156,7 @@ class Server(AbstractContextManager["Server"]):
     @property
     def base(self) -> str:
         """The address that everything lies under, token included, with a slash at its end."""
-        return f"http://{_HOST}:{self.port}/{self._token}/"
+        return f"http://{self.address}:{self.port}/{self._token}/"
 
     def mount(self, prefix: str, folder: Path, names: Iterable[str]) -> str:
         """Serve the files ``names`` (POSIX paths under ``folder``) under ``prefix``. Returns their base address."""
@@ -180,7 +198,10 @@ class Server(AbstractContextManager["Server"]):
             self._loop.close()
 
     async def _serve(self) -> None:
-        app = web.Application(middlewares=[_middleware(self._guard)])
+        app = web.Application(middlewares=[_middleware(self._guard, self._lost)])
+        if self._offer is not None:
+            app.router.add_get("/{token}/", self._door)
+            app.router.add_get("/{token}/offer", self._offered)
         app.router.add_get("/{token}/session/{session}/", self._page)
         app.router.add_get("/{token}/session/{session}/socket", self._socket)
         # The agent's own files stand beside its page, so that its addresses are relative.
@@ -203,11 +224,26 @@ class Server(AbstractContextManager["Server"]):
 
     @property
     def _hosts(self) -> tuple[str, ...]:
-        return f"{_HOST}:{self.port}", f"localhost:{self.port}"
+        own = f"{self.address}:{self.port}"
+        return (own, f"localhost:{self.port}") if self.address == LOOPBACK else (own,)
 
     async def _headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.update(_SECURITY)
         response.headers["Content-Security-Policy"] = _policy(self._hosts)
+
+    async def _door(self, request: web.Request) -> web.StreamResponse:
+        return await _send_file(request, self._files.get("agent/door.html"))
+
+    async def _offered(self, request: web.Request) -> web.StreamResponse:
+        assert self._offer is not None
+        return web.json_response(self._offer())
+
+    async def _lost(self, request: web.Request) -> web.StreamResponse | None:
+        """A page for a person whose address leads nowhere, or None where it is no person's."""
+        if self._offer is None or "text/html" not in request.headers.get("Accept", ""):
+            return None
+        page = await asyncio.get_running_loop().run_in_executor(None, self._files["agent/lost.html"].read_bytes)
+        return web.Response(status=404, body=page, content_type="text/html", charset="utf-8")
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["session"] not in self._pages:
@@ -227,6 +263,7 @@ class Server(AbstractContextManager["Server"]):
         if session in self._claimed:
             raise web.HTTPConflict()
         self._claimed.add(session)
+        self._pages[session].remote = request.remote
         response = web.WebSocketResponse(
             compress=False, max_msg_size=MAX_FRAME, autoping=False, timeout=_PATIENCE, decode_text=False
         )
@@ -257,11 +294,20 @@ def _policy(hosts: Iterable[str]) -> str:
     )
 
 
-def _middleware(guard: Callable[[web.Request], Awaitable[None]]) -> Middleware:
+def _middleware(
+    guard: Callable[[web.Request], Awaitable[None]],
+    lost: Callable[[web.Request], Awaitable[web.StreamResponse | None]],
+) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        await guard(request)
-        return await handler(request)
+        try:
+            await guard(request)
+            return await handler(request)
+        except web.HTTPNotFound:
+            page = await lost(request)
+            if page is None:
+                raise
+            return page
 
     return check
 
@@ -293,20 +339,25 @@ def _broken(error: object) -> Exception | None:
     return None
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(address: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if sys.platform == "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
+        listener.bind((address, port))
         listener.listen(64)
     except (OSError, OverflowError) as error:
         listener.close()
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        number = error.errno if isinstance(error, OSError) else None
+        if number == errno.EADDRNOTAVAIL:
+            raise UsageError(
+                f"{address} is no address of this machine: name one with --listen, or leave it out"
+            ) from error
+        taken = number == errno.EADDRINUSE
         why = "is in use" if taken else f"cannot be listened on ({error})"
-        raise UsageError(f"port {port} on {_HOST} {why}: choose another one, or 0 for any that is free") from error
+        raise UsageError(f"port {port} on {address} {why}: choose another one, or 0 for any that is free") from error
     return listener
 
 

@@ -12,13 +12,13 @@ export const METRICS = {
     title: "largest |difference|",
     of: (layer) => layer.max_abs,
     reference: (layer) => layer.reference_float64?.max_abs,
-    band: (layer) => layer.evidence?.allowed?.max_abs,
+    band: (layer) => layer.evidence?.own_error?.allowed,
   },
   relative: {
     title: "largest |difference| / largest |value|",
     of: (layer) => layer.max_abs_to_scale,
     reference: (layer) => layer.reference_float64?.max_abs_to_scale,
-    band: (layer) => (layer.scale ? ratio(layer.evidence?.allowed?.max_abs, layer.scale) : null),
+    band: (layer) => (layer.scale ? ratio(layer.evidence?.own_error?.allowed, layer.scale) : null),
   },
   ulp: {
     title: "largest distance in ULP",

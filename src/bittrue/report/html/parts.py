@@ -106,7 +106,7 @@ def _target_row(data: ReportData, outcome: TargetOutcome) -> str:
     badge = _badge(found.verdict) if found else _badge(Verdict.IDENTICAL if outcome.identical else None)
     decided = decisions_in_words(found) if found else "-"
     cells = [badge, f"{same} of {len(rows)}", f"{largest:.2g}", escape(decided), _adapter(outcome.provenance)]
-    labelled = (f'<td data-label="{label}">{cell}</td>' for label, cell in zip(_HEADS, cells, strict=True))
+    labelled = (f'<td data-label="{label}"><span>{cell}</span></td>' for label, cell in zip(_HEADS, cells, strict=True))
     return f"<tr>{name}{''.join(labelled)}</tr>"
 
 
