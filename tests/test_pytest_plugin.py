@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from tests.report.results import absent, doubled, one_up, result
 
+import bittrue.report.html
+import bittrue.runtimes.host
+import bittrue.settings  # noqa: F401  pytester forgets what a run has imported, and three imports a test are slow
 from bittrue import pipeline
 from bittrue.errors import TargetUnavailable
 
@@ -37,7 +40,8 @@ def ran(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ran:
 
         monkeypatch.setattr(pipeline, "check", check)
         pytester.makepyfile(test.replace("{more}", more))
-        return pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider", *words)
+        quick = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # its summary imports all of hypothesis
+        return pytester.runpytest_inprocess(*quick, *words)
 
     go.asked = []  # type: ignore[attr-defined]
     return go

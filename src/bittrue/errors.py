@@ -16,6 +16,7 @@
         ├── TargetUnavailable      browser, runtime or package is not on this machine; carries the remedy
         ├── BackendFallback        another backend answered than the one asked for
         ├── ProtocolError          the other side broke the wire protocol
+        ├── TargetCancelled        a person at the device said no
         └── TargetDied             crashed, hung, was closed or lost its graphics context mid-run
 
 Each message is one sentence that says what, where and what to do. The command line prints it and exits
@@ -34,6 +35,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "ProtocolError",
+    "TargetCancelled",
     "TargetDied",
     "TargetError",
     "TargetFailure",
@@ -137,6 +139,10 @@ class BackendFallback(TargetFailure):
 
 class ProtocolError(TargetFailure):
     """The other side broke the wire protocol (docs/protocol.md)."""
+
+
+class TargetCancelled(TargetFailure):
+    """A person at the device cancelled the run there."""
 
 
 class TargetDied(TargetFailure):

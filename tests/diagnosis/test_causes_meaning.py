@@ -70,7 +70,13 @@ CASES: tuple[tuple[str, str, Graph, Array, Any], ...] = (
         IMAGE,
         np.where(IMAGE > 0, wide(), np.expm1(np.minimum(wide(), 0))),
     ),
-    ("option", "axis=1", single("Softmax", (7, 8, 3), {"axis": -1}), IMAGE, np.exp(wide()) / np.exp(wide()).sum(1, keepdims=True)),
+    (
+        "option",
+        "axis=1",
+        single("Softmax", (7, 8, 3), {"axis": -1}),
+        IMAGE,
+        np.exp(wide()) / np.exp(wide()).sum(1, keepdims=True),
+    ),
     (
         "option-value",
         "negative_slope=0.37",
@@ -99,8 +105,20 @@ CASES: tuple[tuple[str, str, Graph, Array, Any], ...] = (
         IMAGE,
         0.5 * wide() * (1 + np.tanh(np.sqrt(2 / np.pi) * (wide() + 0.044715 * wide() ** 3))),
     ),
-    ("option", "interpolation", single("UpSampling2D", (7, 8, 3), {"size": [2, 2], "interpolation": "bilinear"}), IMAGE, IMAGE.repeat(2, 1).repeat(2, 2)),
-    ("layer-skipped", "handed its input through", single("Activation", (7, 8, 3), {"activation": "tanh"}), IMAGE, IMAGE),
+    (
+        "option",
+        "interpolation",
+        single("UpSampling2D", (7, 8, 3), {"size": [2, 2], "interpolation": "bilinear"}),
+        IMAGE,
+        IMAGE.repeat(2, 1).repeat(2, 2),
+    ),
+    (
+        "layer-skipped",
+        "handed its input through",
+        single("Activation", (7, 8, 3), {"activation": "tanh"}),
+        IMAGE,
+        IMAGE,
+    ),
     ("output-rearranged", "axis 3", single("ReLU", (7, 8, 3), {}), IMAGE, np.maximum(IMAGE, 0)[..., [2, 0, 1]]),
     ("output-rearranged", "reversed along axis 1", single("ReLU", (7, 8, 3), {}), IMAGE, np.maximum(IMAGE, 0)[:, ::-1]),
 )

@@ -28,7 +28,9 @@ def changed(graph: Graph, name: str, weight: str, change: Change) -> Graph:
     return replace(graph, layers=tuple(layers))
 
 
-def found_in(graph: Graph, spoilt: Graph, *, seen: bool, name: str = "d1", inputs: dict[str, Array] | None = None) -> Finding:
+def found_in(
+    graph: Graph, spoilt: Graph, *, seen: bool, name: str = "d1", inputs: dict[str, Array] | None = None
+) -> Finding:
     given = inputs or x_of()
     candidate = run(spoilt, given)
     if not seen:
@@ -171,7 +173,9 @@ def test_a_kernel_read_in_another_layout_is_told_from_a_permutation() -> None:
 
 
 def test_two_weights_of_a_layer_in_each_others_place() -> None:
-    graph = model([entry("x", SIZE)], [dense("d", np.eye(SIZE, dtype=np.float32), call(X)), _normalised()], TensorRef("n"))
+    graph = model(
+        [entry("x", SIZE)], [dense("d", np.eye(SIZE, dtype=np.float32), call(X)), _normalised()], TensorRef("n")
+    )
     mean, variance = (graph.layer("n").weight(name) for name in ("moving_mean", "moving_variance"))
     spoilt = changed(changed(graph, "n", "moving_mean", lambda _: variance), "n", "moving_variance", lambda _: mean)
     for seen in (True, False):

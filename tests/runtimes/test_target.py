@@ -10,7 +10,7 @@ from bittrue.errors import TargetError
 from bittrue.runtimes.target import BACKENDS, Target, parse_targets
 
 PAIRS = [(engine, backend) for engine, backends in BACKENDS.items() for backend in backends]
-RUNTIME = {"keras": "keras", "python": "exact", "tensorflow": "tensorflow"}
+RUNTIME = {"keras": "keras", "tensorflow": "tensorflow"}
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,18 @@ def test_parses_the_documented_forms(spec: str, target: Target) -> None:
 def test_parse_is_the_inverse_of_str(
     pair: tuple[str, str], named: bool, version: str | None, flags: dict[str, str]
 ) -> None:
-    runtime = RUNTIME.get(pair[0], "tfjs") if named else None
-    target = Target(pair[0], pair[1], runtime, version, tuple(flags.items()))
+    exact = pair[1] == "exact"
+    runtime = ("exact" if exact else RUNTIME.get(pair[0], "tfjs")) if named else None
+    target = Target(pair[0], pair[1], runtime, None if exact else version, () if exact else tuple(flags.items()))
     assert Target.parse(str(target)) == target
+
+
+@pytest.mark.parametrize("engine", ["python", "chrome", "firefox", "edge", "node"])
+@pytest.mark.parametrize("rest", ["@4.22.0", "+WASM_HAS_SIMD_SUPPORT=false"])
+def test_exact_has_one_version_and_no_flags(engine: str, rest: str) -> None:
+    assert Target.parse(f"{engine}/exact:exact").is_exact
+    with pytest.raises(TargetError, match="exact has one version and no flags"):
+        Target.parse(f"{engine}:exact{rest}")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _driver(engine: Engine) -> str:
 
 def _probes(findings: Findings) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("target", "works", "TensorFlow.js", "adapter"):
+    for heading in ("target", "works", "version", "adapter"):
         table.add_column(heading)
     for probe in findings.probes:
         works = Text("yes", "green") if probe.works else Text("no", "red")

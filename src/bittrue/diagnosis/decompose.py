@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
@@ -55,7 +55,12 @@ def decompose(
     errors: tuple[OwnError, OwnError],
     enlarged: Amplification,
 ) -> OutputEvidence:
-    """The evidence of one output; all pairs are (reference, candidate), and of one shape."""
+    """The evidence of one output; all pairs are (reference, candidate).
+
+    Where the two sides inherit different shapes there is nothing to subtract: the parts are then infinite.
+    """
+    if outputs[0].shape != outputs[1].shape:
+        return _apart(key, outputs[0], errors)
     level, total, inherited, closure = _Magnitudes(), _Magnitudes(), _Magnitudes(), 0.0
     for y_r, y_c, f_r, f_c in _blocks(*outputs, exact[0].value, exact[1].value):
         with np.errstate(all="ignore"):
@@ -82,10 +87,18 @@ def decompose(
     )
 
 
+def _apart(key: Key, y_r: Array, errors: tuple[OwnError, OwnError]) -> OutputEvidence:
+    level, never = _Magnitudes(), Part(inf, inf)
+    level.add(np.asarray(widest(y_r), np.float64).reshape(-1))
+    none = Amplification(None, None, None)
+    return OutputEvidence(key, level.largest, level.rms, None, None, never, errors[1], never, errors[0], none, 0.0)
+
+
 def amplification(inputs: tuple[Sequence[Array], Sequence[Array]], exact: tuple[Array, Array]) -> Amplification:
     """How the layer enlarges the difference of its ``inputs`` (reference, candidate), given f of both."""
     pairs = [(r, c) for r, c in zip(*inputs, strict=True) if r.dtype.kind not in "iub"]
-    if not pairs or any(r.shape != c.shape for r, c in pairs) or exact[0].dtype.kind != "f":
+    apart = any(r.shape != c.shape for r, c in (*pairs, exact))
+    if not pairs or apart or exact[0].dtype.kind != "f":
         return Amplification(None, None, None)
     moved, x = _moved(pairs)
     change, f = _moved([exact])

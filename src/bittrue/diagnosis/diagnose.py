@@ -16,6 +16,7 @@ from .composed import Composed, compose, weakest
 from .decisions import decisions
 from .examine import CallExamination
 from .headline import headline
+from .input_causes import input_causes
 from .result import Diagnosis, LayerDiagnosis, Verdict
 from .wiring import wire
 
@@ -124,7 +125,8 @@ def _inputs(reference: Trace, candidate: Trace, graph: Graph) -> Iterator[LayerD
         other = candidate.records.get(record.key)
         if other is not None and not _same(record, other, dtypes.get(record.key.layer, record.dtype)):
             sentence = f"the candidate was fed another tensor as {record.key.layer!r} than the reference"
-            yield LayerDiagnosis(record.key, "InputLayer", Verdict.BUG, "candidate", sentence)
+            causes = input_causes(reference, candidate, record.key)
+            yield LayerDiagnosis(record.key, "InputLayer", Verdict.BUG, "candidate", sentence, causes=causes)
 
 
 def _same(left: Record, right: Record, dtype: np.dtype[Any]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from bittrue.graph.model import Graph, LayerCall, LayerNode
 from bittrue.graph.rounding import Rounding, layer_rounding
 from bittrue.ops import Op
-from bittrue.traces import Array, Provenance
+from bittrue.traces import Array, Check, Provenance
 
 from .axioms import Arithmetic
 from .judging import outside
@@ -87,7 +87,8 @@ class Evidence:
     """One call of one layer of which one side is at fault (``side``), to be explained by causes.
 
     ``siblings`` are the outputs of the same call on the other targets of the same run, by target, and
-    ``sibling_errors`` how they lie to the exact answer on their own inputs.
+    ``sibling_errors`` how they lie to the exact answer on their own inputs. ``checks`` are the experiments on the run
+    of the side at fault.
     """
 
     graph: Graph
@@ -96,6 +97,7 @@ class Evidence:
     other: Side
     siblings: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
     sibling_errors: Mapping[str, tuple[OwnError, ...]] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
 
     @property
     def layer(self) -> LayerNode:

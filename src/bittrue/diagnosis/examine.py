@@ -18,10 +18,11 @@ from bittrue.traces import Array, Trace
 
 from .axioms import Arithmetic, arithmetic_of, in_dtype
 from .causes import explain
+from .causes.summation_order import known_order
 from .decompose import amplification, decompose
 from .evidence import Evidence, Side
-from .judging import judge
-from .result import LayerDiagnosis, OutputEvidence, Verdict
+from .judging import judge, misshapen
+from .result import Finding, LayerDiagnosis, OutputEvidence, SideName, Verdict
 from .verdicts import verdict_of
 from .wiring import Wired, load
 
@@ -35,10 +36,20 @@ class NoTruth:
     reason: str
 
 
+@dataclass(frozen=True)
+class Misshapen(NoTruth):
+    """A side that returned a tensor of another shape than its layer means; ``side`` is all there is of it."""
+
+    side: Side
+
+
 _SHARED = 2**24
 """Bytes up to which an exact answer is kept for targets whose inputs agree; the reference's always is."""
 
 _MOST = 3
+
+_CHEAP = 2**18
+"""Products up to which a layer whose errors are mere rounding is added up again to say by which order."""
 
 
 class CallExamination:
@@ -58,6 +69,9 @@ class CallExamination:
             return None
         same = all(r is not None and c is not None and _same_bits(r, c) for r, c in pairs)
         reference, candidate = self._side(""), self._side(target)
+        alien = self._misshapen(target, reference, candidate)
+        if alien is not None:
+            return alien
         for side in (reference, candidate):
             if isinstance(side, NoTruth):
                 verdict = Verdict.IDENTICAL if same else Verdict.NO_TRUTH
@@ -73,15 +87,33 @@ class CallExamination:
     def _class(self) -> str:
         return self._wired.call.layer.class_name
 
+    def _misshapen(self, target: str, reference: Side | NoTruth, candidate: Side | NoTruth) -> LayerDiagnosis | None:
+        """What is to be said where one side alone returned another shape; where both did, the exact answer is off."""
+        for fault, other in ((candidate, reference), (reference, candidate)):
+            if isinstance(fault, Misshapen) and isinstance(other, Side):
+                key, side = self._wired.key, fault.side
+                found = LayerDiagnosis(key, self._class, Verdict.BUG, side.name, fault.reason)
+                return self._explained(found, target, side, other)
+        return None
+
     def _judged(self, target: str, reference: Side, candidate: Side, same: bool) -> LayerDiagnosis:
         outputs = self._evidence(reference, candidate)
         verdict, side, sentence = verdict_of(outputs, same)
         found = LayerDiagnosis(self._wired.key, self._class, verdict, side, sentence, None, outputs)
         if side is None or not verdict.is_fault:
-            return replace(found, assumes=self._assumptions(reference, candidate))
+            causes = () if verdict is not Verdict.ROUNDING else self._orders(target, reference, candidate)
+            return replace(found, causes=causes, assumes=self._assumptions(reference, candidate))
         return self._explained(
             found, target, *((candidate, reference) if side == "candidate" else (reference, candidate))
         )
+
+    def _orders(self, target: str, reference: Side, candidate: Side) -> tuple[Finding, ...]:
+        """The order of summation that makes all of the candidate's rounding, where one is known and cheap to try."""
+        if self._wired.passes:
+            return ()
+        evidence = Evidence(self._graph, self._wired.call, self._whole(target, candidate), reference)
+        found = known_order(evidence, _CHEAP)
+        return () if found is None else (found,)
 
     def _evidence(self, reference: Side, candidate: Side) -> tuple[OutputEvidence, ...]:
         return tuple(
@@ -107,6 +139,7 @@ class CallExamination:
             self._whole(target, other),
             {name: side.outputs for name, side in siblings.items()},
             {name: side.errors for name, side in siblings.items()},
+            self._traces[target if fault.name == "candidate" else ""].checks,
         )
         causes = explain(evidence)
         proven = next((finding for finding in causes if finding.proven and finding.verdict is not None), None)
@@ -150,21 +183,17 @@ class CallExamination:
         except BittrueError as error:
             return NoTruth(str(error))
         shapes = [found.value.shape for found in exact]
-        if shapes[: len(outputs)] != [output.shape for output in outputs]:
-            given = ", ".join(str(output.shape) for output in outputs)
-            return NoTruth(f"{_name(target)} returned {given}, where the model means {', '.join(map(str, shapes))}")
-        return Side(
-            "candidate" if target else "reference",
-            provenance,
-            arithmetic,
-            inputs,
-            outputs,
-            (),
-            (),
-            (),
-            exact,
-            tuple(judge(output, found) for output, found in zip(outputs, exact, strict=False)),
+        fits = shapes[: len(outputs)] == [output.shape for output in outputs]
+        errors = (
+            judge(output, found) if fits else misshapen(output) for output, found in zip(outputs, exact, strict=False)
         )
+        name: SideName = "candidate" if target else "reference"
+        side = Side(name, provenance, arithmetic, inputs, outputs, (), (), (), exact, tuple(errors))
+        if fits:
+            return side
+        given = ", ".join(str(output.shape) for output in outputs)
+        meant = ", ".join(map(str, shapes))
+        return Misshapen(f"{_name(target)} returned {given}, where its inputs give {meant}", side)
 
     def _rounding(self, inputs: tuple[Array, ...], arithmetic: Arithmetic) -> tuple[Rounding, ...]:
         if self._wired.passes:

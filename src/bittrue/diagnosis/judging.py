@@ -12,7 +12,7 @@ from bittrue.traces import Array
 
 from .result import OwnError, Worst
 
-__all__ = ["MARGIN", "judge", "limit", "outside", "widest"]
+__all__ = ["MARGIN", "judge", "limit", "misshapen", "outside", "widest"]
 
 MARGIN = 4.0
 """Observed over expected mean square that orders of summation and kernels' own steps may reach on clean runs, before
@@ -72,6 +72,11 @@ def judge(y: Array, rounding: Rounding) -> OwnError:
         worst=_worst(y, value, bound, share),
         allowed=float(np.max(bound, where=np.isfinite(bound), initial=0.0)),
     )
+
+
+def misshapen(y: Array) -> OwnError:
+    """How an output lies to the exact answer whose shape is not that of the answer: all of it is outside."""
+    return OwnError(y.size, inf, inf, None, inf, max(y.size, 1), 0, y.size, None, inf, None)
 
 
 def _share(error: Array, bound: Array, out: Array) -> Array:

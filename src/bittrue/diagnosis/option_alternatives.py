@@ -108,7 +108,8 @@ def _of_list(value: Sequence[int]) -> Sequence[Any]:
     return (
         [1] * len(value),
         list(reversed(value)),
-        [list(value).index(at) + 1 for at in range(1, len(value) + 1)] if sorted(value)[0] == 1 and _is_order(value)
+        [list(value).index(at) + 1 for at in range(1, len(value) + 1)]
+        if sorted(value)[0] == 1 and _is_order(value)
         else list(value[1:]) + list(value[:1]),
     )
 

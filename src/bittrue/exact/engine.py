@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -95,28 +96,37 @@ class _Instance:
         """The outputs for ``inputs``. ``cost``: the most steps to be spent, None for any number."""
         shapes = tuple(array.shape for array in inputs)
         if shapes != self._shapes:
-            self._shapes = None
-            self._write(self._room, np.array([size for shape in shapes for size in shape], "<i4"))
-            self._check(self._call("prepare", self._room), shapes)
-            self._shapes = shapes
-        if cost is not None and self._call("cost") > cost:
+            self._prepare(shapes)
+        if cost is not None and self._cost > cost:
             raise InputError(
-                f"a prediction on inputs of these shapes takes {self._call('cost'):.3g} operations, "
+                f"a prediction on inputs of these shapes takes {self._cost:.3g} operations, "
                 f"more than the {cost:.3g} allowed"
             )
-        for at, array in enumerate(inputs):
-            self._write(self._call("input_address", at), _as_words(array))
+        for address, array in zip(self._fed, inputs, strict=True):
+            self._write(address, _as_words(array))
         self._check(self._call("run"))
-        return [self._output(at) for at in range(self._outputs)]
+        return [self._read(*place) for place in self._places]
 
-    def _output(self, at: int) -> Array:
+    def _prepare(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        """Resolve the plan for these shapes, and note where its inputs and outputs then lie."""
+        self._shapes = None
+        self._write(self._room, np.array([size for shape in shapes for size in shape], "<i4"))
+        self._check(self._call("prepare", self._room), shapes)
+        self._cost = float(self._call("cost"))
+        self._fed = [int(self._call("input_address", at)) for at in range(len(shapes))]
+        self._places = [self._place(at) for at in range(self._outputs)]
+        self._shapes = shapes
+
+    def _place(self, at: int) -> tuple[int, tuple[int, ...], str]:
+        """Address, shape and dtype of an output."""
         shape = tuple(self._call("output_size", at, axis) for axis in range(self._call("output_rank", at)))
-        dtype = DTYPES[self._call("output_dtype", at)]
-        nbytes = 4 * int(np.prod(shape, dtype=np.int64))
-        address = self._call("output_address", at)
-        raw = bytes(self._memory.read(self._store, address, address + nbytes)) if nbytes else b""
+        return int(self._call("output_address", at)), shape, DTYPES[self._call("output_dtype", at)]
+
+    def _read(self, address: int, shape: tuple[int, ...], dtype: str) -> Array:
+        nbytes = 4 * prod(shape)
+        raw = self._memory.read(self._store, address, address + nbytes) if nbytes else bytearray()
         words = np.frombuffer(raw, "<f4" if dtype == "float32" else "<i4").reshape(shape)
-        return words.astype(bool) if dtype == "bool" else words.copy()
+        return words.astype(bool) if dtype == "bool" else words
 
     def _call(self, name: str, *arguments: int) -> Any:
         import wasmtime

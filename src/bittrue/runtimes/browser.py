@@ -132,6 +132,7 @@ class BrowserRuntime:
         """Run the model on ``inputs``; see `Runtime`."""
         assert self._tab is not None, "enter the runtime first"
         job = self._job(options)
+        self._prepare(job, inputs)
         if not self._tab.usable:
             self._tab = self._named(lambda: self._host.tab(self.target))
         tab = self._tab
@@ -147,6 +148,9 @@ class BrowserRuntime:
             tab.broken = isinstance(error, TargetDied | ProtocolError | TraceError) or not link.open
             raise
 
+    def _prepare(self, job: Job, inputs: Inputs) -> None:
+        """What has to be known before a page is there."""
+
     def _named(self, action: Callable[[], Any]) -> Any:
         """Do it; a failure that does not say which target it struck is given this one's name."""
         try:
@@ -159,15 +163,20 @@ class BrowserRuntime:
             raise
 
     def _job(self, options: TraceOptions) -> Job:
-        artifact_base = self._host.artifact_base(self._artifact)
+        artifact_base = self._host.artifact_base(self._artifact, self._server)
         return Job.of(self.target, self._graph, self._artifact, self._runtime_files(), artifact_base, options)
+
+    @property
+    def _server(self) -> Server:
+        """What serves the page."""
+        return self._host.server
 
     def _runtime_files(self) -> tuple[str, str, tuple[str, ...]]:
         """Version, address and scripts of what runs the model."""
         if self.target.is_exact:
             module = module_files()
-            return module.version, self._host.server.mount("exact", module.folder, module.scripts), module.scripts
+            return module.version, self._server.mount("exact", module.folder, module.scripts), module.scripts
         files = tfjs_files(self.target.version or self._artifact.version or BUNDLED)
         names = [path.relative_to(files.folder).as_posix() for path in files.folder.rglob("*") if path.is_file()]
-        base = self._host.server.mount(f"tfjs/{files.version}", files.folder, names)
+        base = self._server.mount(f"tfjs/{files.version}", files.folder, names)
         return files.version, base, files.scripts(self.target.backend)

@@ -15,6 +15,7 @@ from bittrue.errors import (
     BackendFallback,
     BittrueError,
     ProtocolError,
+    TargetCancelled,
     TargetDied,
     TargetFailure,
     TargetUnavailable,
@@ -95,7 +96,7 @@ class Collector:
         self._writer = writer
         self._progress = progress
         self._holder = _Holder(on_record) if on_record else None
-        self._details: dict[str, Any] = {**machine_facts(), **facts}
+        self._details: dict[str, Any] = {**({} if target.is_device else machine_facts()), **facts}
         self._hello: Hello | None = None
         self._environment: Environment | None = None
         self._total: int | None = None
@@ -240,6 +241,10 @@ class Collector:
             case "memory":
                 short = f"{self._target} ran out of memory {self.where()}: {message.message}; lower the budget"
                 return TargetDied(short, target=self._target, after=self.last)
+            case "cancelled":
+                return TargetCancelled(
+                    f"{self._target} was cancelled on the device {self.where()}", target=self._target
+                )
             case "artifact":
                 return ArtifactError(f"{said}; convert the model again")
             case "protocol":
@@ -267,6 +272,8 @@ def remedy(target: str) -> str:
         return "install xvfb and libgl1-mesa-dri, or run where there is a display"
     if engine.startswith("firefox") and backend == "webgpu":
         return "use a Firefox that has WebGPU on this system, or chrome:webgpu"
+    if engine.startswith("device"):
+        return "try another browser on the device, or device:wasm"
     if backend in ("webgl", "webgpu"):
         return "set BITTRUE_SOFTWARE_GPU=1 to emulate the graphics card, or update browser and graphics driver"
     return "update the browser, or choose another backend"

@@ -20,16 +20,18 @@ from typing import Any
 
 from bittrue.errors import ProtocolError, TargetCancelled, TargetFailure, TargetUnavailable, UsageError
 from bittrue.graph.model import Graph
+from bittrue.traces import Trace
 
 from . import wire
-from .base import Inputs, Progress
+from .base import Inputs, Progress, TraceOptions
+from .browser import BrowserRuntime
 from .inbox import LinkClosedError, SilenceError
 from .job import Job
 from .link import Link
 from .server import LOOPBACK, PageLink, Server
 from .target import Target
 
-__all__ = ["DeviceTab", "Invitation", "Limited", "described", "listening_address", "own_addresses"]
+__all__ = ["DeviceRuntime", "DeviceTab", "Invitation", "Limited", "described", "listening_address", "own_addresses"]
 
 _TICK = 0.05
 _NEXT = 30.0  # seconds for a page to go on to the next session by itself
@@ -101,11 +103,13 @@ def listening_address(asked: str | None) -> str:
             f"connect it to one, or name an address with --listen ({LOOPBACK} for this machine alone)"
         )
     listed = ", ".join(f"{address} ({name})" for address, name in sorted(found.items()))
-    raise UsageError(f"this machine has several addresses: name the one of the device's network with --listen: {listed}")
+    raise UsageError(
+        f"this machine has several addresses: name the one of the device's network with --listen: {listed}"
+    )
 
 
 def described(graph: Graph, job: Job, inputs: Inputs, files: Mapping[str, int]) -> dict[str, Any]:
-    """What a person is told before the run: JSON values. ``files`` are what is downloaded, with their sizes in bytes."""
+    """What a person is told before the run, as JSON values. ``files`` are what is downloaded, with their bytes."""
     weights = {id(weight.value): weight.value for _, layer in graph.walk() for weight in layer.weights}
     return {
         "target": str(job.target),
@@ -138,7 +142,9 @@ class Limited:
         frame = self._link.receive(timeout)
         self._left -= len(frame)
         if self._left < 0:
-            raise ProtocolError(f"the device sent more than the {self._most:,} bytes that it may: is it the right page?")
+            raise ProtocolError(
+                f"the device sent more than the {self._most:,} bytes that it may: is it the right page?"
+            )
         return frame
 
     def answers(self) -> bool | None:
@@ -208,7 +214,7 @@ class DeviceTab:
         finally:
             if before is not None:
                 self.server.close_page(before)
-        self._seen = True
+        self._seen, self.broken = True, False
         return Limited(self._page, min(_MOST, shutil.disk_usage(tempfile.gettempdir()).free // 2))
 
     def _goes_on(self, before: PageLink | None, page: PageLink) -> bool:
@@ -269,3 +275,34 @@ def _session(page: PageLink) -> str:
 def _token() -> str:
     """Unguessable, and short enough to be copied by hand."""
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+
+
+class DeviceRuntime(BrowserRuntime):
+    """Runs one artifact in the page of a device."""
+
+    def __enter__(self) -> DeviceRuntime:
+        self._tab = self._named(lambda: self._host.device)
+        return self
+
+    def trace(self, inputs: Inputs, options: TraceOptions = TraceOptions()) -> Trace:  # noqa: B008
+        """Run the model on ``inputs``; see `Runtime`."""
+        try:
+            return super().trace(inputs, options)
+        except TargetCancelled:
+            self._host.device.cancelled()
+            raise
+
+    @property
+    def _server(self) -> Server:
+        return self._host.device.server
+
+    def _prepare(self, job: Job, inputs: Inputs) -> None:
+        self._host.device.propose(described(self._graph, job, inputs, self._files(job)))
+
+    def _files(self, job: Job) -> dict[str, int]:
+        """What the page downloads, in bytes."""
+        scripts = [job.runtime_base + name for name in job.scripts]
+        if job.target.backend == "wasm":
+            scripts.append(f"{job.runtime_base}tfjs-backend-wasm-simd.wasm")  # of three that are much alike
+        own = [job.artifact_base + name for name in job.artifact.files]
+        return {url: self._server.size(url) for url in (*scripts, *own)}

@@ -89,14 +89,14 @@ class Findings:
 
     @property
     def works(self) -> bool:
-        """Whether at least one target works."""
-        return any(probe.works for probe in self.probes)
+        """Whether at least one target beside Python itself works."""
+        return any(probe.works and probe.target.engine != "python" for probe in self.probes)
 
 
 def examine(
     targets: Sequence[Target] | None = None, *, webdriver: str | None = None, progress: Progress | None = None
 ) -> Findings:
-    """Look for everything and try ``targets``: by default every backend of every browser, and Node.
+    """Look for everything and try ``targets``: by default every backend of every browser, Node, and the exact runtime in Python.
 
     Raises nothing for what is missing or broken: that is the finding.
     """

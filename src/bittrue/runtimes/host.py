@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from bittrue.graph.model import Graph
 
 from .base import NullProgress, Progress, Runtime
 from .browser import BrowserRuntime, Tab
+from .device import DeviceRuntime, DeviceTab, Invitation, listening_address
 from .discovery import find_browser, find_driver, missing_browser
 from .launch import CommandLineBrowser, Display, DisplayKind, OpenBrowser, display_kind
 from .node import NodeRuntime
@@ -22,15 +24,22 @@ from .webdriver import open_local, open_remote
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs.artifact import Artifact
 
-__all__ = ["Host"]
+__all__ = ["WAIT", "Host"]
+
+WAIT = 900.0
+"""Seconds that somebody has to open a page on a device."""
+
+_WEB = Path(__file__).parent.parent / "web"
 
 
 class Host(AbstractContextManager["Host"]):
     """Opens what targets need when they need it, and ends all of it when it is left.
 
     ``port`` is the one to listen on, 0 for any free one; ``webdriver`` the address of a remote WebDriver to
-    open browsers with instead of those of this machine; ``headless`` False shows their windows. Raises
-    UsageError if the port cannot be had, when the first browser is needed.
+    open browsers with instead of those of this machine; ``headless`` False shows their windows. ``listen`` is the
+    address that devices open (None: the only one of this machine in a private network), ``wait`` how many seconds
+    somebody has to do so when ``invite`` is called. Raises UsageError if the port or the address cannot be had, when
+    the first browser or device is needed.
     """
 
     def __init__(
@@ -40,18 +49,27 @@ class Host(AbstractContextManager["Host"]):
         webdriver: str | None = None,
         progress: Progress | None = None,
         headless: bool = True,
+        listen: str | None = None,
+        wait: float = WAIT,
+        invite: Callable[[Invitation], None] = lambda invitation: None,
     ) -> None:
         self._port = port
         self._webdriver = webdriver
         self._progress = progress or NullProgress()
         self._headless = headless
+        self._listen = listen
+        self._wait = wait
+        self._invite = invite
         self._running: Server | None = None
+        self._device: DeviceTab | None = None
         self._tabs: dict[tuple[str, DisplayKind], Tab] = {}
         self._artifacts: dict[Path, str] = {}
         atexit.register(self.close)
 
     def runtime(self, target: Target, artifact: Artifact, graph: Graph) -> Runtime:
         """What runs ``artifact`` (the model ``graph``, converted) on ``target``. Raises UsageError for keras."""
+        if target.is_device:
+            return DeviceRuntime(target, artifact, graph, self, self._progress)
         if target.is_browser:
             return BrowserRuntime(target, artifact, graph, self, self._progress)
         if target.engine == "node":
@@ -82,21 +100,28 @@ class Host(AbstractContextManager["Host"]):
         return CommandLineBrowser(target.engine, browser, display)
 
     @property
+    def device(self) -> DeviceTab:
+        """The page that a person opens, served from the first time that it is asked for; for runtimes alone."""
+        if self._device is None:
+            address = listening_address(self._listen)
+            self._device = DeviceTab(address, self._port, _WEB, self._invite, self._wait, self._progress)
+        return self._device
+
+    @property
     def server(self) -> Server:
         """The loopback server, started when first needed."""
         if self._running is None:
             self._running = Server(self._port)
-            web = Path(__file__).parent.parent / "web"
-            names = [path.relative_to(web).as_posix() for path in web.rglob("*") if path.is_file()]
-            self._running.mount("agent", web, names)
+            names = [path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*") if path.is_file()]
+            self._running.mount("agent", _WEB, names)
         return self._running
 
-    def artifact_base(self, artifact: Artifact) -> str:
-        """Where a page finds the artifact's files."""
+    def artifact_base(self, artifact: Artifact, server: Server) -> str:
+        """Where a page of ``server`` finds the artifact's files."""
         folder = artifact.folder.resolve()
         prefix = self._artifacts.setdefault(folder, f"artifact/{len(self._artifacts) + 1}")
         # Each time: another model may have been converted into the folder since.
-        return self.server.mount(prefix, folder, artifact.files)
+        return server.mount(prefix, folder, artifact.files)
 
     def close(self) -> None:
         """End every browser and the server; may be called again."""
@@ -104,6 +129,8 @@ class Host(AbstractContextManager["Host"]):
         try:
             while self._tabs:
                 self._tabs.popitem()[1].close()
+            if self._device is not None:
+                self._device.end()
         finally:
             if self._running is not None:
                 self._running.close()

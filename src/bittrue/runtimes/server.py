@@ -2,8 +2,8 @@
 
 It listens on 127.0.0.1 alone unless another address of this machine is asked for, behind a token that nobody can guess,
 and serves only files that were mounted by name. With an ``offer`` it has a door as well: a page that says what is to be
-run, for people who open it themselves. aiohttp runs in a thread with an event loop of its own; everything public here may be called from
-any other thread.
+run, for people who open it themselves. aiohttp runs in a thread with an event loop of its own; everything public here
+may be called from any other thread.
 """
 
 from __future__ import annotations
@@ -163,6 +163,11 @@ class Server(AbstractContextManager["Server"]):
         for name in names:
             self._files[f"{prefix}/{name}"] = folder / name
         return f"{self.base}{prefix}/"
+
+    def size(self, url: str) -> int:
+        """Bytes of the file that is served at ``url``; 0 for none."""
+        path = self._files.get(url.removeprefix(self.base))
+        return path.stat().st_size if path is not None and path.is_file() else 0
 
     def open_page(self) -> PageLink:
         """A new session, to be opened in a browser at the link's ``url``."""

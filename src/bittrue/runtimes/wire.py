@@ -73,6 +73,7 @@ _CODES = frozenset(
         "load",
         "predict",
         "capture",
+        "cancelled",
         "memory",
         "protocol",
     }

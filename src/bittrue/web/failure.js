@@ -2,7 +2,7 @@
 
 /**
  * @typedef {"backend-fallback" | "backend-unavailable" | "context-lost" | "artifact" | "load" | "predict" | "capture"
- *   | "memory" | "protocol"} Code
+ *   | "cancelled" | "memory" | "protocol"} Code
  */
 
 /** An error that the host is told about as it stands. */

@@ -47,7 +47,11 @@ def _alternatives(evidence: Evidence) -> Iterator[tuple[str, LayerNode, Sequence
             yield f"with the mask {key!r} inverted", evidence.layer, _inverted(evidence, call, key)
     elif not call.keyword_inputs:
         for words, mask in _masks(evidence):
-            yield words, _called(evidence, Call(call.args, {**call.kwargs, "mask": _REF})), (*evidence.side.inputs, mask)
+            yield (
+                words,
+                _called(evidence, Call(call.args, {**call.kwargs, "mask": _REF})),
+                (*evidence.side.inputs, mask),
+            )
 
 
 _REF = TensorRef("the mask")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class Overflow:
             ("an intermediate result beyond half precision (65504)", _half, False),
             ("exp(x) without the maximum taken off first, beyond half precision", _half, True),
         ):
-            values = fits(lambda rounded=rounded, plain=plain: _computed(evidence, rounded, plain))  # type: ignore[misc]
+            values = fits(partial(_computed, evidence, rounded, plain))
             found = None if values is None else _alike(evidence, values)
             if found is not None and found.proven:
                 sentence = f"NaN or infinity is born in the {evidence.side.name} by {words}"

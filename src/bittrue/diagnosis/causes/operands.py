@@ -30,14 +30,16 @@ class OperandsSwapped:
 
     def test(self, evidence: Evidence) -> Finding | None:
         inputs = evidence.side.inputs
-        orders = islice(permutations(range(len(inputs))), 1, _MOST) if 1 < len(inputs) else ()
+        orders = islice(permutations(range(len(inputs))), 1, _MOST) if len(inputs) > 1 else ()
         tries = ((f"in the order {list(order)}", evidence.layer, [inputs[at] for at in order]) for order in orders)
         found = first_proven(evidence, tries)
         if found is None:
             return None
         words, reproduction = found
         sentence = f"the {evidence.side.name} called this layer on its {len(inputs)} tensors {words}"
-        return reproduction.finding(self.name, sentence, "connect the layer's inputs in the model's order in model.json")
+        return reproduction.finding(
+            self.name, sentence, "connect the layer's inputs in the model's order in model.json"
+        )
 
 
 @cause
@@ -87,7 +89,11 @@ def _arranged(x: Array) -> Iterator[tuple[str, Array]]:
         moved = np.transpose(x, (0, *order))
         if list(order) != sorted(order):
             words = f"with its axes in the order {[0, *order]}"
-            yield (words, moved) if moved.shape == x.shape else (f"{words}, read in the old shape", moved.reshape(x.shape))
+            yield (
+                (words, moved)
+                if moved.shape == x.shape
+                else (f"{words}, read in the old shape", moved.reshape(x.shape))
+            )
     for axis in range(x.ndim):
         if x.shape[axis] > 1:
             yield f"reversed along axis {axis}", np.flip(x, axis)

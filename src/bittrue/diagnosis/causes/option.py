@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -52,7 +53,7 @@ class OptionOfAnotherValue:
 
     def test(self, evidence: Evidence) -> Finding | None:
         for path, value in numbers(evidence.layer):
-            fitted = fits(lambda path=path, value=value: _fitted(evidence, path, value))
+            fitted = fits(partial(_fitted, evidence, path, value))
             for number in _readable(fitted) if fitted is not None else ():
                 found = attempt(evidence, with_option(evidence.layer, path, number))
                 if found is not None and found.proven:
@@ -78,7 +79,7 @@ def _fitted(evidence: Evidence, path: Path, start: float) -> float | None:
 
     def residual(t: float) -> Array:
         values = layer_truth(with_option(evidence.layer, path, place(t)), evidence.side.inputs, evidence.node)
-        return np.concatenate([np.asarray(value, np.float64).ravel() for value in values]) - y
+        return np.asarray(np.concatenate([np.asarray(value, np.float64).ravel() for value in values]) - y
 
     t = float(np.log(start)) if logarithmic else start
     for _ in range(_STEPS):

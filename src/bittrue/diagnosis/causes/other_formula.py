@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,10 +44,9 @@ _FORMS: Mapping[str, tuple[tuple[str, Form], ...]] = {
     "hard_swish": (("x · clip(0.2x + 0.5, 0, 1)", lambda x: x * _old_hard_sigmoid(x)),),
     "gelu": (("the approximation by tanh", _tanh_gelu), ("x · sigmoid(1.702x)", _quick_gelu)),
     "leaky_relu": tuple(
-        (f"a slope of {slope} instead of 0.2", lambda x, slope=slope: leaky_relu(x, slope))  # type: ignore[misc]
-        for slope in (0.3, 0.01, 0.1)
+        (f"a slope of {slope} instead of 0.2", partial(leaky_relu, negative_slope=slope)) for slope in (0.3, 0.01, 0.1)
     ),
-    "elu": tuple((f"alpha={a}", lambda x, a=a: elu(x, a)) for a in (0.5, 0.1, 2.0)),  # type: ignore[misc]
+    "elu": tuple((f"alpha={a}", partial(elu, alpha=a)) for a in (0.5, 0.1, 2.0)),
     "relu6": (("no ceiling", lambda x: relu(x)),),
     "softsign": (("tanh", lambda x: x.function("tanh")),),
     "softplus": (("no logarithm: exp(x)", lambda x: x.function("exp")),),
@@ -128,7 +128,7 @@ class _ResizedFrom(Resize):
         return y
 
     def _bound(self, axioms: Any, exact: Array, operands: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        """As that of a resize: 2·(4γ₁·(place + 1) + γ₄) of the largest value around, here of any."""
+        """As that of a resize: 2·(4·gamma(1)·(place + 1) + gamma(4)) of the largest value around, here of any."""
         size = max(operands[0].shape[1:-1], default=1)
         largest = np.max(np.abs(operands[0]), initial=0.0) + np.max(errors[0], initial=0.0)
         each = 2 * (4 * axioms.gamma(1) * (size + 1) + axioms.gamma(4)) * largest + 4 * axioms.smallest_normal
@@ -167,7 +167,7 @@ class OtherKernel:
         for kind, words in _KERNELS:
             if not _concerned(evidence, kind):
                 continue
-            found = fits(lambda kind=kind: evidence.try_ops(lambda op: _other(op, kind)))  # type: ignore[misc]
+            found = fits(partial(evidence.try_ops, partial(_other, kind=kind)))
             if found is not None and found.proven:
                 sentence = f"the {evidence.side.name} computed with {words}"
                 return found.finding(self.name, sentence, _FIX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from bittrue.graph.layers import expand
@@ -39,7 +40,7 @@ class PaddingSide:
         if not any(_pairs(op, evidence) for op in ops):
             return None
         for words, moved in _SIDES:
-            found = fits(lambda moved=moved: evidence.try_ops(lambda op: _moved(op, moved, evidence)))  # type: ignore[misc]
+            found = fits(partial(evidence.try_ops, partial(_moved, moved=moved, evidence=evidence)))
             if found is not None and found.proven:
                 sentence = f"the {evidence.side.name} computed with {words}"
                 return found.finding(self.name, sentence, _FIX)

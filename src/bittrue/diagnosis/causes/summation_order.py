@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import ClassVar
 
@@ -68,16 +69,19 @@ class SummationOrder:
         return known_order(evidence)
 
 
-def known_order(evidence: Evidence) -> Finding | None:
-    """Which order of summation gives every bit of what came out, if one that is known of the backend does."""
+def known_order(evidence: Evidence, most: int = _MOST) -> Finding | None:
+    """Which order of summation gives every bit of what came out, if one that is known of the backend does.
+
+    Layers of more than ``most`` products are not added up again.
+    """
     provenance = evidence.side.provenance
     orders = _ORDERS.get(f"{provenance.runtime}:{provenance.backend}", ())
     specs = tuple(map(TensorSpec.of, evidence.side.inputs))
     ops = list(expand(evidence.layer, specs, evidence.node).ops()) if orders else []
-    if not any(isinstance(op, Conv | MatMul) for op in ops) or _work(evidence) > _MOST:
+    if not any(isinstance(op, Conv | MatMul) for op in ops) or _work(evidence) > most:
         return None
     for order in orders:
-        values = fits(lambda order=order: _summed(evidence, order))  # type: ignore[misc]
+        values = fits(partial(_summed, evidence, order))
         found = None if values is None else evidence.try_values(values)
         if found is not None and found.proven:
             sentence = f"{provenance.backend} {order.words}: rounding, and nothing else"

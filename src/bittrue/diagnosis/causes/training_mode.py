@@ -70,7 +70,11 @@ def _by_own_statistics(evidence: Evidence, x: Array, axis: int, freedom: int) ->
     count = x.size // x.shape[axis]
     mean, variance = x.mean(axis=over, keepdims=True), x.var(axis=over, ddof=freedom, keepdims=True)
     squares = np.square(np.abs(x) + np.abs(mean)).mean(axis=over, keepdims=True)
-    errors = (0.0, axioms.gamma(count + 2) * np.abs(x).mean(axis=over, keepdims=True), axioms.gamma(count + 6) * squares)
+    errors = (
+        0.0,
+        axioms.gamma(count + 2) * np.abs(x).mean(axis=over, keepdims=True),
+        axioms.gamma(count + 6) * squares,
+    )
     held = {weight.name: np.asarray(weight.value, np.float64).reshape(mean.shape) for weight in layer.weights}
     affine = held.get("gamma", np.ones_like(mean)), held.get("beta", np.zeros_like(mean))
     op = Normalize(float(layer.config.get("epsilon", 1e-3)))

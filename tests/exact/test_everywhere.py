@@ -1,0 +1,124 @@
+"""The same bits in Python, Node, Chrome and Firefox, for any split of a batch, and as the golden files have them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import golden_architectures
+import golden_models
+import numpy as np
+import pytest
+from everywhere import PLACES, computed_in, computed_in_python, written
+from golden_models import Built, Numbers
+from running import SPECIAL
+
+from bittrue.exact.plan import Operation, codes
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+
+EVERYWHERE = [pytest.param(place, marks=pytest.mark.needs(place)) for place in PLACES]
+BINARY = sorted(name for name, (code, _) in codes().items() if code in (1, 2))
+
+
+def special_pairs() -> Built:
+    """Every operation of two numbers on every pair of special values."""
+    a, b = (np.array(side, np.float32) for side in zip(*product(SPECIAL, SPECIAL), strict=True))
+    return golden_models.built("pairs", [a, b], [], [Operation(name, (0, 1)) for name in BINARY])
+
+
+def special_sums() -> Built:
+    """Products, windows and reductions over special values."""
+    rows = np.stack([np.roll(SPECIAL, at) for at in range(len(SPECIAL))])
+    kernel = np.stack([np.roll(SPECIAL, 3 * at) for at in range(5)], 1)
+    steps = [
+        Operation("matmul", (0, 1)),
+        Operation("softmax", (0,), (-1,)),
+        *(Operation(name, (0,), (1, 1)) for name in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min")),
+        Operation("argmax", (0,), (-1,)),
+        Operation("cast_int32", (0,)),
+    ]
+    return golden_models.built("sums", [rows], [kernel], steps)
+
+
+def random_shapes(seed: int) -> Built:
+    """Products and convolutions of odd sizes, drawn by ``seed``."""
+    draw, sizes = Numbers(seed), np.random.default_rng(seed).integers(1, 20, 8).tolist()
+    batch, height, width, channels, filters, tap, stride, depth = (int(size) for size in sizes)
+    tap, stride = 1 + tap % 4, 1 + stride % 3
+    x, kernel = draw(batch, height, width, channels), draw(tap, tap, channels, filters)
+    steps = [
+        Operation("conv", (0, 1, 2), (2, 1, 1, stride, 1, 1, 1, 0, 0, 0, 0)),
+        Operation("matmul", (4, 3)),
+        Operation("tanh", (5,)),
+        Operation("pool_average", (6,), (2, 1, 2, 3, 1, 2, 0, 0, 0, 0)),
+        Operation("softmax", (7,), (-1,)),
+    ]
+    return golden_models.built(f"random{seed}", [x], [kernel, draw(filters), draw(filters, depth)], steps)
+
+
+def operations() -> dict[str, Built]:
+    found = {name: build() for name, build in golden_models.MODELS.items()}
+    found |= {"pairs": special_pairs(), "sums": special_sums()}
+    return found | {f"random{seed}": random_shapes(seed) for seed in range(12)}
+
+
+Given = tuple[Mapping[str, list[str]], Path]
+
+
+def prepared(models: Mapping[str, Built], folder: Path) -> Given:
+    return computed_in_python(models), written(folder, models)
+
+
+def agree(wanted: Mapping[str, list[str]], found: Mapping[str, Any]) -> None:
+    """Whole, in parts and in a worker: the bits of Python."""
+    assert {name: one["whole"] for name, one in found.items()} == wanted
+    assert {name: one["split"] for name, one in found.items()} == wanted
+    first = next(iter(wanted))
+    assert found[first]["worker"] == wanted[first]
+
+
+@pytest.fixture(scope="module")
+def known_operations(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return prepared(operations(), tmp_path_factory.mktemp("operations"))
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_operations(place: str, known_operations: Given) -> None:
+    agree(known_operations[0], computed_in(place, known_operations[1]))
+
+
+@pytest.fixture(scope="module")
+def known_architectures(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return prepared(golden_architectures.all_built(), tmp_path_factory.mktemp("architectures"))
+
+
+@pytest.mark.needs("tensorflow")
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_architectures(place: str, known_architectures: Given) -> None:
+    agree(known_architectures[0], computed_in(place, known_architectures[1]))
+
+
+@pytest.mark.needs("tensorflow")
+def test_architectures_give_the_bits_they_always_gave(known_architectures: Given) -> None:
+    assert known_architectures[0] == json.loads(golden_architectures.GOLDEN.read_text(encoding="utf-8"))
+
+
+@pytest.mark.needs("tensorflow")
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_python_splits_batches_without_moving_a_bit(batch: int) -> None:
+    from bittrue.exact.engine import ExactModel
+    from bittrue.exact.file import ExactFile, digest
+
+    split: Callable[[Any], list[Any]] = lambda x: [x[at : at + batch] for at in range(0, len(x), batch)]  # noqa: E731
+    for plan, constants, inputs in golden_architectures.all_built().values():
+        model = ExactModel(ExactFile(plan, constants, digest(plan, constants)))
+        parts = zip(*(split(x) for x in inputs.values()), strict=True)
+        made = [model.predict(dict(zip(inputs, part, strict=True))) for part in parts]
+        wanted = model.predict(inputs)
+        for at, whole in enumerate(wanted if isinstance(wanted, list) else [wanted]):
+            joined = np.concatenate([one[at] if isinstance(one, list) else one for one in made])
+            assert joined.tobytes() == whole.tobytes()
