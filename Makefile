@@ -6,6 +6,7 @@
 # make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
 # make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed)
+# make docs    the documentation as a site, into build/site, with pictures of real runs
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make npm     dist/bittrue-*.tgz, the package for browsers, Node and Deno
 # make lock    the requirement files and package-lock.json anew, to the newest versions
@@ -15,7 +16,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench prove keras2 applications conformance wheel npm lock clean
+.PHONY: help setup demo test check bench prove keras2 applications conformance docs wheel npm lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -63,6 +64,11 @@ conformance: setup
 prove:
 	@$(SETUP) venv packages bittrue kernels
 	@$(BIN)/python scripts/prove_exact.py $(ARGS)
+
+docs: setup
+	@$(BIN)/python scripts/setup.py docs
+	@$(BIN)/python scripts/screenshots.py $(ARGS)
+	@$(BIN)/python -m mkdocs build --quiet --strict
 
 wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels

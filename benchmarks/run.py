@@ -14,7 +14,7 @@ import time
 from harness import HERE, ROOT, machine, output_of
 
 REPORT = ROOT / "docs" / "benchmarks.md"
-NAMES = ("document_method", "socket", "compare", "budget", "startup", "convert")
+NAMES = ("document_method", "socket", "compare", "budget", "startup", "convert", "exact")
 PATIENCE = 1800.0  # seconds for one benchmark; one fetches an environment first
 HEAD = """# Benchmarks
 

@@ -61,7 +61,7 @@ ALSO: dict[str, dict[str, Any]] = {
 }
 """What some classes must be given beyond what their signatures say."""
 
-COMMON = ("name", "trainable", "dtype")
+COMMON = ("name", "trainable")
 
 
 def classes() -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _options(kind: Any) -> set[str]:
 
 
 def _defaults(kind: Any) -> dict[str, Any]:
-    """What the constructors of the class and of its bases take where an option is not given, None if nothing is said."""
+    """What the constructors of the class and its bases take where an option is not given; None if nothing is said."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if "__init__" in vars(base):
@@ -130,7 +130,7 @@ def _is_fixed(key: str, default: Any, value: Any) -> bool:
     """Whether ``value`` stands for an option that is not given, whatever the others are."""
     if default is inspect.Parameter.empty:
         return False
-    if key.endswith("_initializer") or (default is None and key in ("activation", "data_format")):
+    if key == "dtype" or key.endswith("_initializer") or (default is None and key in ("activation", "data_format")):
         return True
     return _plain(value) == _plain(default) or (default is None and value is False)
 

@@ -25,6 +25,7 @@ SETS = {
     "bootstrap": ("-c", "requirements/dev.txt", "requirements/bootstrap.in"),
     "node": ("-c", "requirements/dev.txt", "requirements/node.in"),
     "bench": ("-c", "requirements/dev.txt", "requirements/bench.in"),
+    "docs": ("-c", "requirements/dev.txt", "requirements/docs.in"),
     "keras2": ("requirements/keras2.in",),
     "official": ("requirements/official.in",),
 }

@@ -1,27 +1,29 @@
 """Examine the exact runtime's elementary functions on all 2³² float32 inputs, by shards; can be stopped and resumed.
 
-For every input: (1) the module gives the bits of the NumPy oracle; (2) the float64 result is within 2⁻⁴⁸ of that of the
-C library, an implementation of other people; (3) where it lies so near to the middle between two float32 numbers that
-an error of 2⁻⁴⁶ could tip it over, 60 decimal digits decide, and what was rounded the wrong way is listed. So the
-float32 results are the correctly rounded ones, the listed exceptions apart, wherever (2)'s distance bounds the error.
+Two questions, asked of every input. ``rounding``: is the module's float32 the correctly rounded value of the function?
+Decided by double-double arithmetic with a proven error, by 120 digits where that leaves doubt (prove_rounding.py); what
+is not is listed. ``oracle``: are the module's bits those of the NumPy oracle? A shard is all inputs with the same first
+eight bits: a sign and two binades. Results are kept by what the functions are compiled from, and are dated.
 
-    python scripts/prove_exact.py [--functions exp,log] [--shards 0-255] [--out build/prove] [--report FILE]
+    python scripts/prove_exact.py [--functions exp,log] [--shards 0-255] [--questions rounding,oracle]
+                                  [--out build/prove] [--report docs/proof.md]
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, localcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import prove_rounding
+from build_kernels import SOURCES, compiler, flags
 from numpy.typing import NDArray
+from prove_rounding import DOUBTFUL, WRONG
 
 from bittrue.exact.engine import ExactModel, module_sha256
 from bittrue.exact.file import ExactFile, digest
@@ -30,184 +32,59 @@ from bittrue.exact.oracle import canonical
 from bittrue.exact.plan import Input, Named, Operation, Plan
 
 SHARDS = 256
-CHUNK = 1 << 20
-NEAR, FAR = 2.0**-46, 2.0**-48
-DIGITS = 60
+CHUNK = 1 << 18
+QUESTIONS = ("rounding", "oracle")
+COMPUTED_BY = ("functions.c", "tables.h", "elementwise.c", "exact.h")
+LISTED = 100
+"""Exceptions that a shard names; beyond, their number alone is kept."""
 
-Doubles = NDArray[np.float64]
-
-
-def softplus(x: Doubles) -> Doubles:
-    """By the C library."""
-    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
-
-
-def sigmoid(x: Doubles) -> Doubles:
-    """By the C library."""
-    e = np.exp(-np.abs(x))
-    return np.asarray(np.where(x < 0, e, 1) / (1 + e))
-
-
-OTHERS: dict[str, Callable[[Doubles], Any]] = {
-    "cos": np.cos,
-    "erf": np.vectorize(math.erf, otypes=[np.float64]),
-    "exp": np.exp,
-    "expm1": np.expm1,
-    "log": np.log,
-    "log1p": np.log1p,
-    "rsqrt": lambda x: 1 / np.sqrt(x),
-    "sigmoid": sigmoid,
-    "sin": np.sin,
-    "softplus": softplus,
-    "tanh": np.tanh,
-}
+Bits = NDArray[np.uint32]
 
 
 @dataclass
 class Findings:
-    """Of some inputs: how many, how many the module computes otherwise than the oracle, how many are far from the C
-    library, how many were decided with many digits, and the bits of those that are rounded the wrong way."""
+    """Of some inputs: how many, how many were decided with many digits, how many are wrong, and the bits of those."""
 
     inputs: int = 0
-    different: int = 0
-    far: int = 0
     decided: int = 0
+    wrong: int = 0
     exceptions: list[str] = field(default_factory=list)
+    shards: int = 0
+    modules: list[str] = field(default_factory=list)
+    date: str = ""
 
     def __add__(self, other: Findings) -> Findings:
         return Findings(
             self.inputs + other.inputs,
-            self.different + other.different,
-            self.far + other.far,
             self.decided + other.decided,
-            self.exceptions + other.exceptions,
+            self.wrong + other.wrong,
+            (self.exceptions + other.exceptions)[:LISTED],
+            self.shards + other.shards,
+            sorted({*self.modules, *other.modules}),
+            max(self.date, other.date),
         )
 
 
-def examined(name: str, bits: NDArray[np.uint32], model: ExactModel) -> Findings:
-    """The findings on the inputs with these bits."""
+def rounding(name: str, bits: Bits, model: ExactModel) -> Findings:
+    """Which of these inputs the module does not round correctly."""
+    found = model.predict(bits.view(np.float32)).view(np.uint32)
+    verdicts = prove_rounding.verdicts(name, bits, found)
+    doubtful = np.flatnonzero(verdicts == DOUBTFUL)
+    undone = [at for at in doubtful if not prove_rounding.is_right(name, int(bits[at]), int(found[at]))]
+    wrong = sorted([*np.flatnonzero(verdicts == WRONG), *undone])
+    return Findings(bits.size, doubtful.size, len(wrong), [f"{int(bits[at]):08x}" for at in wrong[:LISTED]])
+
+
+def oracle(name: str, bits: Bits, model: ExactModel) -> Findings:
+    """For which of these inputs the module gives other bits than the oracle."""
     x = bits.view(np.float32)
     with np.errstate(all="ignore"):
-        wide = np.asarray(FUNCTIONS[name](x.astype(np.float64)))
-        rounded = canonical(wide.astype(np.float32))
-        other = np.asarray(OTHERS[name](x.astype(np.float64)))
-    found = model.predict(x)
-    different = int((found.view(np.uint32) != rounded.view(np.uint32)).sum())
-    finite = np.isfinite(wide) & (np.abs(wide) < 2.0**128) & np.isfinite(x)
-    with np.errstate(all="ignore"):
-        far = finite & (np.abs(wide - other) > FAR * np.abs(other) + 2.0**-1000)
-        if name == "erf":
-            far &= np.abs(x) < 4  # beyond, it is 1 to within a float32
-    doubtful = np.flatnonzero(finite & _near_the_middle(wide, rounded))
-    wrong = [f"{int(bits[at]):08x}" for at in doubtful if not _is_right(name, x[at], wide[at])]
-    return Findings(bits.size, different, int(far.sum()), doubtful.size, wrong)
+        wanted = canonical(np.asarray(FUNCTIONS[name](x.astype(np.float64))).astype(np.float32))
+    wrong = np.flatnonzero(model.predict(x).view(np.uint32) != wanted.view(np.uint32))
+    return Findings(bits.size, 0, wrong.size, [f"{int(bits[at]):08x}" for at in wrong[:LISTED]])
 
 
-def _near_the_middle(wide: Doubles, rounded: NDArray[np.float32]) -> NDArray[np.bool_]:
-    with np.errstate(all="ignore"):
-        return np.asarray(np.abs(wide - _middle(wide, rounded)) <= NEAR * np.abs(wide))
-
-
-def _middle(wide: Doubles, rounded: NDArray[np.float32]) -> Doubles:
-    """Halfway from the float32 to its neighbour on the side of the float64; exact."""
-    near = rounded.astype(np.float64)
-    toward = np.where(wide > near, np.float32(np.inf), np.float32(-np.inf)).astype(np.float32)
-    beside = np.nextafter(rounded, toward).astype(np.float64)
-    ends = [np.where(np.isinf(value), np.copysign(2.0**128, value), value) for value in (near, beside)]
-    return np.asarray((ends[0] + ends[1]) / 2)
-
-
-def _is_right(name: str, x: np.float32, wide: np.float64) -> bool:
-    """Whether the float32 nearest to ``wide`` is the one nearest to the function at ``x``."""
-    one = np.array([wide]).astype(np.float32)
-    middle = Decimal(float(_middle(np.array([wide]), one)[0]))
-    exact = precise(name, Decimal(float(x)))
-    return exact == middle or (exact > middle) == (Decimal(float(wide)) > middle)
-
-
-def precise(name: str, x: Decimal) -> Decimal:
-    """The function with at least ``DIGITS`` digits."""
-    with localcontext() as context:
-        context.prec = DIGITS + 60
-        return _PRECISE[name](x)
-
-
-def _pi() -> Decimal:
-    """Machin's formula."""
-
-    def inverse_tangent(n: int) -> Decimal:
-        term, total, k = Decimal(1) / n, Decimal(0), 0
-        while abs(term) > Decimal(10) ** -130:
-            total += term / (2 * k + 1)
-            term, k = -term / (n * n), k + 1
-        return total
-
-    return 4 * (4 * inverse_tangent(5) - inverse_tangent(239))
-
-
-def _sine(x: Decimal) -> Decimal:
-    turn = 2 * _pi()
-    r = x - turn * (x / turn).to_integral_value()
-    total, term, n = Decimal(0), r, 1
-    while abs(term) > Decimal(10) ** -110:
-        total += term
-        term, n = -term * r * r / ((n + 1) * (n + 2)), n + 2
-    return total
-
-
-def _erf(x: Decimal) -> Decimal:
-    total, term, n = Decimal(0), x, 0
-    while n < 10 or abs(term) > Decimal(10) ** -110 * abs(x):
-        total += term / (2 * n + 1)
-        n += 1
-        term = -term * x * x / n
-    return 2 / _pi().sqrt() * total
-
-
-def _expm1(x: Decimal) -> Decimal:
-    if abs(x) > Decimal("0.1"):
-        return x.exp() - 1
-    total, term, n = Decimal(0), x, 1
-    while abs(term) > Decimal(10) ** -100 * abs(x):
-        total += term
-        n += 1
-        term = term * x / n
-    return total
-
-
-def _log1p(x: Decimal) -> Decimal:
-    if abs(x) > Decimal("0.1"):
-        return (1 + x).ln()
-    s = x / (2 + x)
-    total, power, n = Decimal(0), s, 1
-    while abs(power) > Decimal(10) ** -100 * abs(s):
-        total += power / n
-        power, n = power * s * s, n + 2
-    return 2 * total
-
-
-def _softplus(x: Decimal) -> Decimal:
-    return max(x, Decimal(0)) + _log1p((-abs(x)).exp())
-
-
-def _tanh(x: Decimal) -> Decimal:
-    e = _expm1(2 * x)
-    return e / (e + 2)
-
-
-_PRECISE: dict[str, Callable[[Decimal], Decimal]] = {
-    "cos": lambda x: _sine(x + _pi() / 2),
-    "erf": _erf,
-    "exp": lambda x: x.exp(),
-    "expm1": _expm1,
-    "log": lambda x: x.ln(),
-    "log1p": _log1p,
-    "rsqrt": lambda x: 1 / x.sqrt(),
-    "sigmoid": lambda x: 1 / (1 + (-x).exp()),
-    "sin": _sine,
-    "softplus": _softplus,
-    "tanh": _tanh,
-}
+ASKED = {"rounding": rounding, "oracle": oracle}
 
 
 def model_of(name: str) -> ExactModel:
@@ -216,56 +93,114 @@ def model_of(name: str) -> ExactModel:
     return ExactModel(ExactFile(plan, {}, digest(plan, {})))
 
 
-def shard(name: str, number: int) -> Findings:
+def shard(question: str, name: str, number: int) -> Findings:
     """All inputs whose first eight bits are ``number``."""
     model, found = model_of(name), Findings()
     for start in range(number << 24, (number + 1) << 24, CHUNK):
-        found += examined(name, np.arange(start, start + CHUNK, dtype=np.uint64).astype(np.uint32), model)
+        found += ASKED[question](name, np.arange(start, start + CHUNK, dtype=np.uint64).astype(np.uint32), model)
+    found.shards, found.modules, found.date = 1, [module_sha256()], f"{datetime.now(UTC):%Y-%m-%d}"
     return found
 
 
-def stored(folder: Path, name: str, number: int) -> Findings:
-    """The findings of a shard, computed if they are not there for this very module."""
-    path = folder / module_sha256()[:16] / f"{name}-{number:03d}.json"
+def source() -> str:
+    """What the functions are compiled from, as a hash: the C, the flags and the compiler. Their result is no other while it
+    stays, whatever else is in the module."""
+    texts = [(SOURCES / "exact" / name).read_text(encoding="utf-8") for name in COMPUTED_BY]
+    return hashlib.sha256(json.dumps([texts, flags("exact"), compiler()]).encode()).hexdigest()
+
+
+def place(folder: Path, question: str, name: str, number: int) -> Path:
+    """Where the findings of a shard are kept."""
+    return folder / source()[:16] / f"{question}-{name}-{number:03d}.json"
+
+
+def stored(folder: Path, question: str, name: str, number: int) -> Findings:
+    """The findings of a shard, computed if they are not there."""
+    path = place(folder, question, name, number)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(shard(name, number))), encoding="utf-8")
+        partial.write_text(json.dumps(asdict(shard(question, name, number))), encoding="utf-8")
         partial.replace(path)
     return Findings(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def report(results: dict[str, Findings]) -> Iterator[str]:
-    """The result as Markdown."""
-    yield f"Examined on {datetime.now(UTC):%Y-%m-%d}, module {module_sha256()}."
-    yield ""
-    yield "| function | inputs | module ≠ oracle | far from the C library | decided by digits | rounded wrongly |"
-    yield "|---|---|---|---|---|---|"
-    for name, found in results.items():
-        wrong = " ".join(found.exceptions) or "none"
-        yield f"| {name} | {found.inputs:,} | {found.different} | {found.far} | {found.decided:,} | {wrong} |"
+def kept(folder: Path) -> dict[tuple[str, str], Findings]:
+    """All that was found so far, by question and function."""
+    return {
+        (question, name): sum(
+            (stored(folder, question, name, n) for n in range(SHARDS) if place(folder, question, name, n).is_file()),
+            start=Findings(),
+        )
+        for question in QUESTIONS
+        for name in sorted(FUNCTIONS)
+    }
+
+
+def report(found: Mapping[tuple[str, str], Findings]) -> Iterator[str]:
+    """docs/proof.md."""
+    yield INTRODUCTION
+    everything = sum(found.values(), start=Findings())
+    modules = ", ".join(f"`{name}`" for name in everything.modules) or "none"
+    yield f"Last examined on {everything.date or 'no day'}; functions compiled from `{source()}`; SHA-256 of the module: {modules}."
+    for question, title, column in (
+        ("rounding", "Correctly rounded", "not correctly rounded"),
+        ("oracle", "The same bits as the oracle", "other bits"),
+    ):
+        yield f"\n## {title}\n"
+        yield f"| function | inputs examined | share of 2³² | decided by 120 digits | {column} |"
+        yield "|---|--:|--:|--:|---|"
+        for name in sorted(FUNCTIONS):
+            one = found[question, name]
+            yield f"| {name} | {one.inputs:,} | {one.inputs / 2**32:.1%} | {one.decided:,} | {_exceptions(one)} |"
+
+
+INTRODUCTION = """# The exact runtime's elementary functions, examined
+
+Made by `make prove`, which enumerates float32 inputs by shards of 2²⁴ (a sign and two binades each) and can be stopped and
+resumed; run it again to carry the examination on. Half of all inputs are at least as large in magnitude as 2, a quarter below 2⁻⁶³:
+the shards between are examined first.
+
+*Correctly rounded*: the float32 is the one nearest to the function's value, ties to even. It is decided by an independent
+evaluation in double-double arithmetic whose relative error is below 2⁻⁷⁰ (derived in `scripts/prove_rounding.c`); an input whose value
+lies within 2⁻⁶⁶ of the middle between two float32 numbers is decided by 120 decimal digits. `rsqrt` is decided exactly.
+*Oracle*: `src/bittrue/exact/functions.py`, written from the specification. A sample of every sign and exponent is examined in
+every run of the tests.
+"""
+
+
+def _exceptions(found: Findings) -> str:
+    if not found.wrong:
+        return "none"
+    more = f" and {found.wrong - len(found.exceptions)} more" if found.wrong > len(found.exceptions) else ""
+    return " ".join(found.exceptions) + more
+
+
+def order(first: int, last: int) -> list[int]:
+    """The shards from ``first`` to ``last``, those around 1 first: 63 and 191 hold the numbers from 0.5 to 2."""
+    return sorted(range(first, last + 1), key=lambda number: (abs(number % 128 - 63), number))
 
 
 def main() -> int:
-    """0 if the module is the oracle and nothing is far; 1 otherwise. Exceptions of rounding are listed, no failure."""
+    """0 if the module is the oracle; 1 otherwise. Exceptions of rounding are listed, no failure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", default=",".join(sorted(FUNCTIONS)))
     parser.add_argument("--shards", default=f"0-{SHARDS - 1}")
+    parser.add_argument("--questions", default=",".join(QUESTIONS))
     parser.add_argument("--out", type=Path, default=Path("build") / "prove")
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     first, _, last = given.shards.partition("-")
-    results: dict[str, Findings] = {}
-    for name in given.functions.split(","):
-        results[name] = Findings()
-        for number in range(int(first), int(last or first) + 1):
-            results[name] += stored(given.out, name, number)
-            print(f"{name} {number}: {results[name]}", flush=True)
-    text = "\n".join(report(results))
+    for number in order(int(first), int(last or first)):
+        for question in given.questions.split(","):
+            for name in given.functions.split(","):
+                print(f"{question} {name} {number}: {stored(given.out, question, name, number)}", flush=True)
+    found = kept(given.out)
+    text = "\n".join(report(found))
     print(text)
     if given.report:
         given.report.write_text(text + "\n", encoding="utf-8")
-    return int(any(found.different or found.far for found in results.values()))
+    return int(any(one.wrong for (question, _), one in found.items() if question == "oracle"))
 
 
 if __name__ == "__main__":

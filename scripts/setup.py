@@ -11,6 +11,7 @@ The steps, in order (all of them if none is named):
     browser   a browser: an installed one, else Debian's chromium where this runs as root; and whichever browsers
               BITTRUE_TEST_REQUIRE names
     bench     what the benchmarks compare with (only if named)
+    docs      what the site of the documentation is built with (only if named)
 
 A step whose inputs have not changed since it last succeeded is skipped, so that a second run takes a moment.
 Everything is installed through pip, uv, npm and apt as they are configured on this machine. Only the standard
@@ -318,7 +319,10 @@ STEPS = (
     Step("kernels", "", build_kernels, ("kernels/**/*", "scripts/build_kernels.py"), has_kernels),
     Step("browser", "", install_browser, stamped=False),
 )
-EXTRA = (Step("bench", "", lambda: _install("bench"), ("requirements/bench.txt",)),)
+EXTRA = (
+    Step("bench", "", lambda: _install("bench"), ("requirements/bench.txt",)),
+    Step("docs", "", lambda: _install("docs"), ("requirements/docs.txt",)),
+)
 
 
 def main(names: list[str]) -> None:

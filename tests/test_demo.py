@@ -67,6 +67,13 @@ def test_weights_arrive_intact_and_wasm_has_one_set_of_bits_everywhere(result: A
     assert digests["chrome:wasm"] == digests["node:wasm"]
 
 
+def test_it_ends_with_the_same_bits_everywhere(result: Any) -> None:
+    proof = result["exact"]
+    assert sorted(proof["hashes"]) == ["chrome:exact", "node:exact", "python:exact"]
+    assert (proof["identical"], len(set(proof["hashes"].values())), proof["failures"]) == (True, 1, {})
+    assert proof["values"] == 10 * 50
+
+
 def test_every_layer_says_how_far_each_side_is_from_the_float64_answer(result: Any) -> None:
     for target in result["targets"]:
         for layer in target["layers"]:

@@ -139,7 +139,7 @@ def weights_of_another_layer(plan: Plan, draw: Draw) -> str | None:
 
 
 @kind("artifact", "weights-of-another")
-def mean_for_variance(plan: Plan, draw: Draw) -> str | None:
+def gamma_for_beta(plan: Plan, draw: Draw) -> str | None:
     name = _one(draw, plan.named("gamma"))
     if name is None:
         return None
@@ -279,7 +279,7 @@ def dilation_dropped(plan: Plan, draw: Draw) -> str | None:
 @kind("artifact", "option", "other-definition")
 def another_interpolation(plan: Plan, draw: Draw) -> str | None:
     return _config(
-        plan, draw, lambda _, c: c.get("interpolation") == "bilinear" and _set(c, "interpolation", "nearest")
+        plan, draw, lambda _, c: c.get("interpolation") == "nearest" and _set(c, "interpolation", "bilinear")
     )
 
 

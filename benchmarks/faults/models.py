@@ -24,6 +24,7 @@ def _dense(draw: Draw) -> Any:
         tensor = layers.Dense(units, activation=str(draw.choice(kinds)), bias_initializer="normal", name=f"d{at}")(
             tensor
         )
+    tensor = layers.Dense(units, bias_initializer="normal", name="before")(tensor)
     tensor = layers.LeakyReLU(negative_slope=0.1, name="leaky")(tensor)
     tensor = layers.Dropout(0.3, name="drop")(tensor)
     return keras.Model(entry, layers.Dense(7, activation="softmax", bias_initializer="normal", name="out")(tensor))
@@ -41,7 +42,7 @@ def _cnn(draw: Draw) -> Any:
     x = layers.ReLU(max_value=6.0, name="relu6")(x)
     x = layers.Conv2D(channels, 3, strides=2, padding="same", bias_initializer="normal", name="c2")(x)
     x = layers.DepthwiseConv2D(3, padding="same", activation="relu", bias_initializer="normal", name="dw")(x)
-    x = layers.UpSampling2D(2, interpolation="bilinear", name="up")(x)
+    x = layers.UpSampling2D(2, name="up")(x)
     x = layers.AveragePooling2D(3, strides=2, padding="same", name="pool")(x)
     x = layers.Dropout(0.4, name="drop")(x)
     x = layers.GlobalAveragePooling2D(name="gap")(x)
@@ -59,7 +60,7 @@ def _residual(draw: Draw) -> Any:
         y = layers.Conv2D(channels, 3, padding="same", bias_initializer="normal", name=f"r{at}a")(x)
         y = layers.ReLU(name=f"r{at}relu")(_normalised(y, f"r{at}bn", draw))
         x = layers.Add(name=f"r{at}add")([x, layers.Conv2D(channels, 3, padding="same", name=f"r{at}b")(y)])
-    x = layers.Concatenate(name="cat")([x, layers.LayerNormalization(name="ln")(x)])
+    x = layers.Concatenate(name="cat")([x, layers.LayerNormalization(beta_initializer="normal", name="ln")(x)])
     x = layers.MaxPooling2D(2, name="max")(x)
     return keras.Model(entry, layers.Dense(5, bias_initializer="normal", name="out")(layers.Flatten(name="flat")(x)))
 
@@ -94,7 +95,9 @@ def _attention(draw: Draw) -> Any:
         scores = layers.Dot(axes=2, name=f"scores{at}")([q, k])
         weights = layers.Softmax(name=f"weights{at}")(scores)
         mixed = layers.Dot(axes=(2, 1), name=f"mixed{at}")([weights, v])
-        x = layers.LayerNormalization(epsilon=1e-5, name=f"ln{at}")(layers.Add(name=f"add{at}")([x, mixed]))
+        x = layers.LayerNormalization(epsilon=1e-5, beta_initializer="normal", name=f"ln{at}")(
+            layers.Add(name=f"add{at}")([x, mixed])
+        )
         y = layers.Dense(2 * width, activation="elu", bias_initializer="normal", name=f"up{at}")(x)
         x = layers.Add(name=f"join{at}")([x, layers.Dense(width, bias_initializer="normal", name=f"down{at}")(y)])
     x = layers.GlobalAveragePooling1D(name="mean")(x)
@@ -109,7 +112,7 @@ def _text(draw: Draw) -> Any:
     entry = keras.Input((steps,), dtype="int32", name="x")
     x = layers.Embedding(30, units, name="embed")(entry)
     x = layers.Conv1D(units, 3, padding="same", activation="relu", bias_initializer="normal", name="conv")(x)
-    x = layers.LayerNormalization(name="ln")(x)
+    x = layers.LayerNormalization(beta_initializer="normal", name="ln")(x)
     x = layers.GRU(units, reset_after=False, return_sequences=True, bias_initializer="normal", name="gru")(x)
     x = layers.Dense(units, activation="sigmoid", bias_initializer="normal", name="mid")(x)
     return keras.Model(

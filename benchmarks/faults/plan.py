@@ -65,6 +65,10 @@ class Plan:
                 start += size
         return read_artifact(self.folder)
 
+    def inputs_differ(self, clean: dict[str, Array]) -> bool:
+        """Whether any input is another than ``clean``."""
+        return any(not np.array_equal(value, clean[name]) for name, value in self.inputs.items())
+
     def script(self) -> str | None:
         """The name of the script, in the artifact's folder, that plants what the page shall do; None if nothing."""
         if not self.page:

@@ -33,7 +33,7 @@ double expm1_64(double x) {
   if (absolute(x) < 0.35) {
     double p = EXPM1_POLY[12];
     for (int i = 11; i >= 0; i--) p = p * x + EXPM1_POLY[i];
-    return x + x * x * p;
+    return x == 0.0 ? x : x + x * x * p;
   }
   return exp64(x) - 1.0;
 }
@@ -55,7 +55,10 @@ double log64(double x) {
 }
 
 // 4.4
-double log1p_64(double x) { return x > -0.29 && x < 0.41 ? log_near(x, 0.0) : log64(1.0 + x); }
+double log1p_64(double x) {
+  if (x == 0.0) return x;
+  return x > -0.29 && x < 0.41 ? log_near(x, 0.0) : log64(1.0 + x);
+}
 
 // 4.5 to 4.7
 double tanh64(double x) {

@@ -122,7 +122,9 @@ def check_models(
     with _Session(left, run) as session, _Session(right, run, artifacts=beside) as other:
         data = session.report("check", tensors, describe_inputs(inputs), python, wanted, Candidate(other, fed))
     aligned = alignment_notes(data, str(left.path), str(right.path))
-    return replace(data, notes=(*data.notes, *aligned, *weight_notes(left.graph, right.graph)))
+    return replace(
+        data, notes=(*data.notes, *aligned, *weight_notes(left.graph, right.graph)), candidate=str(right.path)
+    )
 
 
 def demo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bittrue.graph.model import Graph
     from bittrue.model import OpenedModel
     from bittrue.report.data import ExactProof, ReportData, TargetOutcome
+    from bittrue.runtimes.device import Invitation
     from bittrue.runtimes.host import Host
     from bittrue.traces import Trace
 
@@ -33,6 +34,8 @@ class Run:
     a folder. ``webdriver`` is the address of a remote WebDriver, ``port`` the port to listen on (0: any free one).
     ``trust`` lets a model execute code that it brings along; ``custom`` are classes and functions of the user's own
     that it may name, or where they are (``module:Class``). ``explain`` says what the differences are, and whose fault.
+    ``listen`` is the address of this machine that devices open (None: the only one in a private network), ``wait`` how
+    many seconds somebody has to do so once ``invite`` has been called.
     ``host`` is one that is open already, with its server and browsers; whoever opened it ends it (None: one a run).
     """
 
@@ -47,6 +50,9 @@ class Run:
     custom: Sequence[Any] = ()
     explain: bool = True
     progress: Progress = field(default_factory=NullProgress)
+    listen: str | None = None
+    wait: float = 900.0
+    invite: Callable[[Invitation], None] = lambda invitation: None
     host: Host | None = None
 
     def options(self, target: Target | str) -> TraceOptions:
@@ -137,7 +143,15 @@ class Session:
         if self.run.host is not None:
             return self.run.host
         if not hasattr(self, "_running"):
-            host = Host(port=self.run.port, webdriver=self.run.webdriver, progress=self.run.progress)
+            run = self.run
+            host = Host(
+                port=run.port,
+                webdriver=run.webdriver,
+                progress=run.progress,
+                listen=run.listen,
+                wait=run.wait,
+                invite=run.invite,
+            )
             self._running = self._stack.enter_context(host)
         return self._running
 
@@ -231,14 +245,16 @@ class Session:
         known = ReferenceOutcome(base.provenance, base.checks, accuracy, no_truth, base.digest(), base)
         model = model_facts(self.graph, self.opened.path)
         data = ReportData(command, model, facts, description, known, outcomes, notes=tuple(notes))
-        return self._explained(data, base, two_models=candidate is not None) if self.run.explain else data
+        if not self.run.explain:
+            return data
+        return self._explained(data, base, candidate.session.graph if candidate else None)
 
-    def _explained(self, data: ReportData, base: Trace, *, two_models: bool) -> ReportData:
+    def _explained(self, data: ReportData, base: Trace, other: Graph | None) -> ReportData:
         from bittrue.report.explained import explained
 
         self.run.progress.phase("diagnosis", "explaining")
         try:
-            return explained(data, self.graph, base, two_models=two_models)
+            return explained(data, self.graph, base, other=other)
         finally:
             self.run.progress.done("diagnosis")
 

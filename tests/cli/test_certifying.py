@@ -52,6 +52,20 @@ def test_wasm_is_certified_across_chrome_and_node(model: Path, tmp_path: Path):
     assert f"The bits of {tmp_path / 'certificate.json'}" in again.output.replace("\n", "")
 
 
+@pytest.mark.needs("chrome", "firefox")
+def test_exact_is_certified_wherever_it_runs(model: Path):
+    targets = "python:exact,chrome:exact,firefox:exact,node:exact"
+    done = run(model, "--in", targets, "--examples", 4, "--json", "-")
+    assert done.exit_code == 0, done.output
+    data = json.loads(done.stdout)
+    jsonschema.validate(data, SCHEMA)
+    assert (data["identical"], len({target["sha256"] for target in data["targets"]})) == (True, 1)
+    assert len({target["details"]["module_sha256"] for target in data["targets"]}) == 1
+    assert data["model"]["artifact"] == "exact model for bittrue-exact-1"
+    assert list(data["model"]["files"]) == ["model.safetensors"]
+    assert any(sentence.startswith("exact: the module") for sentence in data["covers"])
+
+
 def test_backends_that_differ_are_no_certificate(model: Path):
     done = run(model, "--in", "node:wasm,node:cpu", "--examples", 1, "--json", "-")
     assert done.exit_code == 1

@@ -151,3 +151,16 @@ def test_safetensors_of_something_else_are_no_exact_model(tmp_path: Path) -> Non
     save_file({"a": np.zeros(3)}, tmp_path / "weights.safetensors")
     with pytest.raises(ArtifactError, match="no exact model: write one with bittrue export"):
         load(tmp_path / "weights.safetensors")
+
+
+def test_a_truth_value_is_0_or_1(path: Path) -> None:
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    data = content[8 + length : -1] + b"\2"  # the last byte is of the mask
+    header = json.loads(content[8 : 8 + length])
+    digest = hashlib.sha256(header["__metadata__"][_PLAN].encode() + data).hexdigest()
+    header["__metadata__"][_HASH] = digest
+    encoded = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + data)
+    with pytest.raises(ArtifactError, match="neither 0 nor 1"):
+        load(path)

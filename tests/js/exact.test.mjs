@@ -101,6 +101,18 @@ test("truth values are bytes outside and in", async () => {
   assert.throws(() => model.predict([2]), failure("input", /the number 2/));
 });
 
+test("every float16 number is the float32 number that it is", async () => {
+  const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const plan = planWith({ inputs: [["x", [null], "float32"]], constants: ["h"], operations: [["add", [1, 0], [], "h"]], outputs: [["h", 2]], layers: [] });
+  const model = await load(fileOf(plan, { h: ["F16", [65536], bits] }), options);
+  const { data } = /** @type {any} */ (model.predict([-0]));
+  for (const half of bits) {
+    const [exponent, fraction] = [(half >> 10) & 31, (half & 1023) / 1024];
+    const size = exponent === 31 ? (fraction ? NaN : Infinity) : exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+    assert.ok(Object.is(data[half], half & 0x8000 ? -size : size), `${half}: ${data[half]}`);
+  }
+});
+
 test("a NaN leaves with one bit pattern", async () => {
   const plan = planWith({ operations: [["negative", [0], [], "n"]], outputs: [["n", 3]], layers: [] });
   const model = await load(fileOf(plan, WEIGHTS), options);

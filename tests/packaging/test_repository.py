@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SETS = ["bootstrap", "dev", "run", "node", "bench", "keras2", "official"]
+SETS = ["bootstrap", "dev", "run", "node", "bench", "docs", "keras2", "official"]
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home)/\w")
 LARGEST = 1_000_000  # bytes
 

@@ -14,8 +14,9 @@ from tests.diagnosis.runs import chain, run, x_of
 from tests.report.test_json import SCHEMA
 
 from bittrue.errors import TraceError, UsageError
+from bittrue.graph.model import Call
 from bittrue.graph.stored import write_graph
-from bittrue.report.data import ReportData
+from bittrue.report.data import ReferenceOutcome, ReportData
 from bittrue.report.explained import explained
 from bittrue.report.json import as_data
 from bittrue.report.one_layer import evidence_of, print_evidence, result_of
@@ -115,9 +116,20 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
         evidence_of(tmp_path / "other.json", "d1")
 
 
-def test_two_models_have_no_truth_and_say_why(result: ReportData) -> None:
-    found = explained(result, chain(), run(chain(), x_of()), two_models=True)
-    assert found.verdict == "no truth"
-    assert "two different models" in (found.headline or "")
-    assert found.layers["d0"].verdict == "identical"
-    assert found.layers["d1"].reason
+def test_a_candidate_model_is_held_to_what_the_reference_means() -> None:
+    reference, other = run(chain(), x_of(), "keras:tensorflow"), run(chain(), x_of(), faults={"d1": lambda y: y + 1})
+    compared = replace(result_of(reference, other, chain()).targets[0], diagnosis=None, trace=other)
+    data = ReportData("check", None, (), "", ReferenceOutcome(reference.provenance, (), None), (compared,))
+    found = explained(data, chain(), reference, other=chain())
+    assert found.verdict == "bug"
+    assert found.layers["d1"].side == "candidate"
+
+
+def test_models_that_are_joined_otherwise_have_no_truth_and_say_why(result: ReportData) -> None:
+    straight = chain()
+    crossed = replace(straight, layers=tuple(replace(layer, calls=(Call(()),)) for layer in straight.layers))
+    reference = run(chain(), x_of())
+    data = replace(result, targets=tuple(replace(one, trace=reference) for one in result.targets))
+    found = explained(data, straight, reference, other=crossed)
+    names = {name for name, layer in found.layers.items() if layer.reason}
+    assert names or any("joins them otherwise" in note for note in found.notes)

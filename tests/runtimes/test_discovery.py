@@ -10,7 +10,15 @@ import pytest
 
 from bittrue.errors import TargetUnavailable
 from bittrue.runtimes import discovery
-from bittrue.runtimes.discovery import Installed, default_targets, find_browser, find_driver, find_node, has_gpu
+from bittrue.runtimes.discovery import (
+    Installed,
+    default_targets,
+    exact_targets,
+    find_browser,
+    find_driver,
+    find_node,
+    has_gpu,
+)
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts stand for programs")
 
@@ -118,6 +126,15 @@ def test_default_targets_are_the_backends_of_what_is_here(bare: Path, monkeypatc
 
 def test_a_remote_webdriver_stands_for_chrome(bare: Path):
     assert {target.engine for target in default_targets(webdriver=True)} == {"chrome"}
+    assert [str(target) for target in exact_targets(webdriver=True)] == ["python:exact", "chrome:exact"]
+
+
+@posix
+def test_the_exact_runtime_is_in_python_and_in_what_is_here(bare: Path):
+    assert [str(target) for target in exact_targets()] == ["python:exact"]
+    program(bare / "firefox", "Mozilla Firefox 140.1esr")
+    program(bare / "node", "v20.1.0")
+    assert [str(target) for target in exact_targets()] == ["python:exact", "firefox:exact", "node:exact"]
 
 
 def test_windows_versions_are_read_from_files_and_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

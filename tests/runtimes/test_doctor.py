@@ -59,8 +59,14 @@ def test_packages_are_listed_without_being_imported(monkeypatch: pytest.MonkeyPa
     assert packages["numpy"] == np.__version__
 
 
+def test_python_alone_is_no_target_that_works():
+    findings = examine([Target.parse("python:exact")])
+    assert [(probe.works, probe.version) for probe in findings.probes] == [(True, "bittrue-exact-1")]
+    assert not findings.works
+
+
 @pytest.mark.browser
 @pytest.mark.needs("node")
 def test_node_really_works(tmp_path: Path):
-    findings = examine([Target.parse("node:wasm")])
-    assert [(probe.works, probe.version) for probe in findings.probes] == [(True, "4.22.0")]
+    findings = examine([Target.parse("node:wasm"), Target.parse("node:exact")])
+    assert [(probe.works, probe.version) for probe in findings.probes] == [(True, "4.22.0"), (True, "bittrue-exact-1")]

@@ -49,8 +49,16 @@ def test_it_is_the_trace_of_python(place: str, host: Host, artifact: Artifact) -
         python = runtime.trace(INPUTS)
     found = traced(host, place, artifact, runs=2)
     assert bits(found) == bits(python)
-    assert [(check.name, check.passed) for check in found.checks] == [("runs", True), ("batch", True), ("capture", True)]
-    assert (found.provenance.runtime, found.provenance.backend, found.provenance.version) == ("exact", "exact", SEMANTICS)
+    assert [(check.name, check.passed) for check in found.checks] == [
+        ("runs", True),
+        ("batch", True),
+        ("capture", True),
+    ]
+    assert (found.provenance.runtime, found.provenance.backend, found.provenance.version) == (
+        "exact",
+        "exact",
+        SEMANTICS,
+    )
     assert found.provenance.details["module_sha256"] == python.provenance.details["module_sha256"]
 
 
@@ -79,5 +87,5 @@ def test_a_file_that_was_altered_is_refused(host: Host, artifact: Artifact) -> N
 def test_weights_that_are_in_the_model_are_named_and_no_others(artifact: Artifact) -> None:
     assert artifact.places is not None
     weights = {tuple(layer["path"]): layer["weights"] for layer in artifact.places["layers"]}
-    assert weights["d",] == ["d/kernel", "d/bias"]
+    assert weights["d",] == [{"constant": "d/kernel", "shape": [2, 2]}, {"constant": "d/bias", "shape": [2]}]
     assert weights["r",] == []

@@ -16,6 +16,7 @@ from bittrue.errors import UsageError
 from .certifying import certify
 from .converting import convert, export, lint
 from .edge import DONE, edge
+from .expecting import Expecting, expecting
 from .explaining import check_explaining, explain, explaining
 from .listening import listen
 from .options import (
@@ -35,6 +36,7 @@ from .options import (
     with_custom,
 )
 from .reporting import report
+from .reproducing import repro
 from .screen import Screen, write_json
 from .words import TargetCommand
 
@@ -113,6 +115,7 @@ def demo(**options: Any) -> int:
 @trusting
 @with_custom
 @explaining
+@expecting
 @reporting
 @json_file
 @quietly
@@ -128,18 +131,19 @@ def check(**options: Any) -> int:
 
     check_explaining(options)
     first, second = _models(options["model"], options["reference"], options["candidate"])
+    held = Expecting.of(options)
     screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
     with screen.progress() as progress:
         run: Callable[..., Any] = partial(run_check, first) if second is None else partial(check_models, first, second)
         data = run(
             options["inputs"],
-            options["targets"],
+            options["targets"] or held.settings.targets,
             against=options["against"],
             batch=options["batch"],
             preprocessing=options["preprocessing"],
             run=run_of(options, progress),
         )
-    return screen.finish(data, options["fail_on"])
+    return screen.finish(data, options["fail_on"], held.failed)
 
 
 @main.command()
@@ -238,3 +242,4 @@ main.add_command(report)
 main.add_command(convert)
 main.add_command(export)
 main.add_command(lint)
+main.add_command(repro)

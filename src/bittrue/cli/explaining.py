@@ -14,7 +14,7 @@ from .edge import DONE, edge
 from .options import json_file, quietly, trusting
 from .screen import Screen, write_json
 
-__all__ = ["FAIL_ON", "check_explaining", "explain", "explaining", "fails"]
+__all__ = ["FAIL_ON", "check_explaining", "explain", "explaining", "fails", "least_failing"]
 
 P = ParamSpec("P")
 
@@ -52,6 +52,11 @@ def check_explaining(options: dict[str, Any]) -> None:
     wanted = options["fail_on"]
     if options["no_explain"] and wanted not in ("bits", "suspicious", "never"):
         raise UsageError(f"--fail-on {wanted} needs the verdict that --no-explain leaves out; drop one of the two")
+
+
+def least_failing(fail_on: str) -> str:
+    """The least serious verdict that ``--fail-on`` fails on; for neither ``bits`` nor ``never``."""
+    return _LEAST[fail_on]
 
 
 def fails(data: Any, fail_on: str) -> bool:

@@ -122,6 +122,19 @@ def running(command: Callable[P, Any]) -> Callable[P, Any]:
         click.option(
             "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
         ),
+        click.option(
+            "--listen",
+            metavar="ADDRESS",
+            help="The address of this machine that a device opens (--in device) [the only one in a private network].",
+        ),
+        click.option(
+            "--wait",
+            type=float,
+            default=900.0,
+            callback=_finite,
+            show_default=True,
+            help="Seconds that somebody has to start the run on a device.",
+        ),
         click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
     )
     for option in reversed(options):
@@ -134,6 +147,8 @@ def run_of(options: dict[str, Any], progress: Any) -> Any:
     from bittrue.pipeline import Run
     from bittrue.runtimes.base import DEFAULT_BUDGET
 
+    from .inviting import invite
+
     return Run(
         runs=options["runs"],
         budget=options["budget"] * 2**20 if options["budget"] else DEFAULT_BUDGET,
@@ -142,6 +157,9 @@ def run_of(options: dict[str, Any], progress: Any) -> Any:
         save=options.get("save"),
         webdriver=options["webdriver"],
         port=options["port"],
+        listen=options["listen"],
+        wait=options["wait"],
+        invite=invite,
         trust=options.get("trust", False),
         custom=options.get("custom", ()),
         explain=not options.get("no_explain", False),

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,7 @@ from bittrue.errors import UsageError
 
 from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED
 
-__all__ = ["Screen", "write_json"]
+__all__ = ["Screen", "check_writable", "write_json"]
 
 _REPORT = "bittrue-report.html"  # where it is to be opened and no file is named
 
@@ -32,9 +33,9 @@ class Screen:
         self.open_report = open_report
         self.out: IO[str] = sys.stderr if json_path == "-" else sys.stdout
         if json_path and json_path != "-":
-            _check_writable(Path(json_path), "JSON", "--json")  # before anything runs, and not when all is done
+            check_writable(Path(json_path), "JSON", "--json")  # before anything runs, and not when all is done
         if report:
-            _check_writable(report, "report", "--report")
+            check_writable(report, "report", "--report")
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -50,8 +51,8 @@ class Screen:
         """Whether whoever reads standard error has not just read the report."""
         return self.quiet or not (self.out.isatty() and sys.stderr.isatty())
 
-    def finish(self, data: Any, fail_on: str) -> int:
-        """Print the report and say what to exit with."""
+    def finish(self, data: Any, fail_on: str, held: Callable[[Any, Screen], bool] | None = None) -> int:
+        """Print the report and say what to exit with: as ``held`` says whether it failed, else as ``fail_on`` does."""
         from bittrue.report.json import as_data
         from bittrue.report.text import TextReporter
 
@@ -62,13 +63,17 @@ class Screen:
         if self.json_path == "-":
             write_json(self.json_path, as_data(data))
         self._write_report(data)
-        if data.failures:
-            for failed in data.failures if self._unseen else ():
-                click.echo(f"bittrue: {failed.sentence}", err=True)
-            return TARGET_FAILED
         from bittrue.cli.explaining import fails
 
-        return FAILED_COMPARISON if fails(data, fail_on) else DONE
+        failed = held(data, self) if held else fails(data, fail_on)
+        failures = [failed.sentence for failed in data.failures]
+        failures += data.exact.failures.values() if data.exact else []
+        if failures:
+            for sentence in failures if self._unseen else ():
+                click.echo(f"bittrue: {sentence}", err=True)
+            return TARGET_FAILED
+        refuted = data.exact is not None and data.exact.refuted
+        return FAILED_COMPARISON if refuted or failed else DONE
 
     def _write_report(self, data: Any) -> None:
         if self.report is None:
@@ -104,7 +109,7 @@ def write_json(path: str, data: Any) -> None:
         whole.write(text.encode())
 
 
-def _check_writable(file: Path, what: str, option: str) -> None:
+def check_writable(file: Path, what: str, option: str) -> None:
     """Raise UsageError where the result could not be written to ``file``."""
     place = file if file.exists() and not file.is_file() else file.parent
     if file.is_dir():

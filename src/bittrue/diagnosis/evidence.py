@@ -123,7 +123,7 @@ class Evidence:
     def _tried(self, layer: LayerNode, inputs: Sequence[Array], replaced: Callable[[Op], Op] | None) -> Reproduction:
         found = layer_rounding(layer, inputs, self.side.arithmetic.axioms, self.node, replaced=replaced)
         inside = sum(
-            int(y.size - np.count_nonzero(outside(y, exact.value, exact.bound)))
+            int(np.count_nonzero(_promised(y, exact) & ~outside(y, exact.value, exact.bound)))
             for y, exact in zip(self.side.outputs, found, strict=False)
         )
         return self._reproduction([exact.value for exact in found], inside)
@@ -138,6 +138,14 @@ class Evidence:
         size = sum(y.size for y in outputs)
         without = size - sum(error.outside for error in self.side.errors)
         return Reproduction(bits, size, inside, without)
+
+
+def _promised(y: Array, exact: Rounding) -> Array:
+    """Where lying inside the bound says something: it is finite, or the value itself is not, and is what came out."""
+    if y.shape != exact.value.shape:
+        return np.zeros(y.shape, bool)
+    same = (y == exact.value) | (np.isnan(exact.value) & (y != y))
+    return np.asarray(np.isfinite(np.broadcast_to(exact.bound, y.shape)) | same)
 
 
 def _equal_bits(y: Array, value: Array) -> int:

@@ -31,7 +31,7 @@ def widest(array: Array) -> Array:
 def outside(y: Array, value: Array, bound: Array) -> Array:
     """Which elements of ``y`` lie farther than ``bound`` from ``value``; none where the bound is infinite.
 
-    The same infinity or NaN on both sides is no distance; a shape that differs puts everything outside.
+    The same infinity is no distance, nor is anything non-finite from NaN; a shape that differs puts everything outside.
     """
     if y.shape != value.shape:
         return np.ones(y.shape, bool)
@@ -43,7 +43,8 @@ def _outside(found: Array, value: Array, bound: Array) -> Array:
         inside = np.abs(found - value) <= bound
     inside |= np.isposinf(bound)
     if found.dtype.kind == "f":
-        inside |= (found == value) | (np.isnan(found) & np.isnan(value))
+        # What is made of a NaN is NaN, or an infinity where a maximum begins with one; a number would hide it.
+        inside |= (found == value) | (~np.isfinite(found) & np.isnan(value))
     return np.asarray(~inside)
 
 

@@ -20,6 +20,7 @@ from bittrue.traces import Array
 __all__ = ["InputTransform", "explain_inputs"]
 
 _FEW_CHANNELS = 4
+_FEWEST_ROWS = 16  # a map of two numbers a channel fits any two values of it
 _MOST_VALUES = 2**20  # beyond which the fit is made on a sample; what it finds is applied to all
 _NEAR = 2.0**-18  # relative; fits of float32 values come this close to the numbers that made them
 _EXPLAINS = 1e-2  # of the candidate's own spread may remain for a transform to be offered at all
@@ -143,8 +144,9 @@ def _joined(words: str, more: str) -> str:
 
 
 def _sampled(array: Array) -> Array:
-    """(n, channels) in float64, of at most 2²⁰ values taken evenly."""
-    rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(-1, 1)
+    """(n, channels) in float64, of at most 2²⁰ values taken evenly; one channel where n would prove nothing."""
+    many = array.ndim > 1 and array.size >= _FEWEST_ROWS * array.shape[-1]
+    rows = array.reshape(-1, array.shape[-1]) if many else array.reshape(-1, 1)
     step = -(-array.size // _MOST_VALUES)
     return rows[::step].astype(np.float64)
 

@@ -135,5 +135,7 @@ def _tensor(name: str, entry: Any, data: memoryview) -> Array:
             raise ValueError(f"shape {shape} at {start} to {stop}")
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"the file's tensor {name!r} is malformed ({error})") from error
+    if dtype.kind == "b" and (np.frombuffer(data[start:stop], np.uint8) > 1).any():
+        raise ArtifactError(f"the file's tensor {name!r} is malformed (a truth value is neither 0 nor 1)")
     array = np.frombuffer(data[start:stop], dtype).reshape(shape)
     return array.astype(np.float32) if dtype.itemsize == 2 else array

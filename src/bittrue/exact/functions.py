@@ -90,7 +90,7 @@ def exp(x: Doubles) -> Doubles:
 def expm1(x: Doubles) -> Doubles:
     """4.2"""
     near = x + x * x * _horner(x, _reciprocal_factorials(2, 14))
-    return np.where(np.abs(x) < 0.35, near, exp(x) - 1.0)
+    return np.where(x == 0, x, np.where(np.abs(x) < 0.35, near, exp(x) - 1.0))
 
 
 def _log_near(f: Doubles, k: Doubles) -> Doubles:
@@ -117,7 +117,8 @@ def log(x: Doubles) -> Doubles:
 def log1p(x: Doubles) -> Doubles:
     """4.4"""
     near = (x > -0.29) & (x < 0.41)
-    return np.where(near, _log_near(np.where(near, x, 0.0), np.zeros_like(x)), log(1.0 + x))
+    small = _log_near(np.where(near, x, 0.0), np.zeros_like(x))
+    return np.where(x == 0, x, np.where(near, small, log(1.0 + x)))
 
 
 def tanh(x: Doubles) -> Doubles:

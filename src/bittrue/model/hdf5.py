@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +14,7 @@ __all__ = ["opened_h5", "refuse_links"]
 
 
 @contextmanager
-def opened_h5(source: Path | IO[bytes], label: str) -> Iterator[Any]:
+def opened_h5(source: Path | IO[bytes] | RawIOBase, label: str) -> Iterator[Any]:
     """An ``h5py.File`` open for reading. Raises ModelError where it is damaged."""
     import h5py
 

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from bittrue.errors import ModelError
+from bittrue.graph.model import Graph
 
+from .described import described_graph
 from .framework import import_keras, quiet
 from .hdf5 import opened_h5, refuse_links
 from .json_config import first_line, parse_config
+from .keras_facts import NeedsKeras, is_described_version
+from .placed import placed, with_weights
+from .stored_weights import stored_member, weights_by_path
 from .trust import refuse_foreign_code
 
-__all__ = ["load_archive"]
+__all__ = ["check_archive", "graph_of_archive", "load_archive"]
+
+Config = dict[str, Any]
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _METADATA = "metadata.json"
@@ -24,8 +31,8 @@ _LARGEST_RATIO = 200  # of sizes after and before decompression; Keras itself st
 _SMALL = 64 * 2**20  # an archive that unpacks to less is harmless at any ratio
 
 
-def load_archive(path: Path, *, trust: bool) -> Any:
-    """The Keras model in the archive at ``path``. Raises ModelError or UntrustedCode before Keras reads anything."""
+def check_archive(path: Path, *, trust: bool) -> Config:
+    """The configuration in the archive at ``path``. Raises ModelError or UntrustedCode before it is put to use."""
     try:
         with zipfile.ZipFile(path) as archive:
             config = _read_config(archive, path)
@@ -35,6 +42,26 @@ def load_archive(path: Path, *, trust: bool) -> Any:
         raise ModelError(f"{path} is a damaged .keras archive ({error}); save it again", path=str(path)) from error
     if not trust:
         refuse_foreign_code({**config, "compile_config": None}, path)
+    return config
+
+
+def graph_of_archive(path: Path, config: Config) -> Graph:
+    """The model in the archive at ``path``, which has been checked, without Keras. Raises NeedsKeras."""
+    _keras_name(path)
+    with zipfile.ZipFile(path) as archive:
+        version = _version(archive)
+        assets = [name for name in archive.namelist() if name not in (_CONFIG, _WEIGHTS, _METADATA)]
+    if assets:
+        raise NeedsKeras(f"the asset {assets[0]}")
+    graph = described_graph(config, masks=is_described_version(version))
+    slots = placed(graph)
+    with stored_member(path, _WEIGHTS) as weights, opened_h5(weights, f"{path}:{_WEIGHTS}") as file:
+        return with_weights(graph, weights_by_path(file, graph, slots))
+
+
+def load_archive(path: Path, *, trust: bool) -> Any:
+    """The Keras model in the archive at ``path``. Raises ModelError or UntrustedCode before Keras reads anything."""
+    check_archive(path, trust=trust)
     return _load(path, trust)
 
 
@@ -54,17 +81,22 @@ def _read_config(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 def _refuse_keras_2(archive: zipfile.ZipFile, path: Path) -> None:
     """Keras 2.12 to 2.15 wrote archives of the same ending, which Keras 3 cannot read."""
-    if _METADATA not in archive.namelist() or archive.getinfo(_METADATA).file_size > _LARGEST_METADATA:
-        return
-    try:
-        version = str(json.loads(archive.read(_METADATA)).get("keras_version", ""))
-    except (ValueError, AttributeError, RecursionError):
-        return
+    version = _version(archive)
     if version.startswith("2."):
         remedy = "save it there with model.save('name.h5'), which can be read"
         raise ModelError(
             f"{path} is an archive of Keras {version}, which Keras 3 cannot read; {remedy}", path=str(path)
         )
+
+
+def _version(archive: zipfile.ZipFile) -> str:
+    """The version of Keras that wrote the archive, empty if it does not say."""
+    if _METADATA not in archive.namelist() or archive.getinfo(_METADATA).file_size > _LARGEST_METADATA:
+        return ""
+    try:
+        return str(json.loads(archive.read(_METADATA)).get("keras_version", ""))
+    except (ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

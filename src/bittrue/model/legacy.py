@@ -7,7 +7,6 @@ convolution, the bare list of an old Sequential), connects nested models to the 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 from bittrue.errors import Unsupported, UntrustedCode
 
 from .custom import known_custom
-from .framework import import_keras
+from .keras_facts import keras_class
 
-__all__ = ["modernise", "refuse_unknown_classes"]
+__all__ = ["modernise", "refuse_unknown_classes", "with_axes"]
 
 Config = dict[str, Any]
 
@@ -63,15 +62,33 @@ def modernise(config: Config, path: Path) -> Config:
     return {**outer, "class_name": kind, "config": inside}
 
 
+def with_axes(config: Config) -> Config:
+    """A model's configuration with the module of each layer that has several axes, or none.
+
+    Where Keras 3 is not told the module, it drops such an ``axis`` and takes the default without a word.
+    """
+    inside = config.get("config")
+    if not isinstance(inside, dict) or not isinstance(inside.get("layers"), list):
+        return config
+    return {**config, "config": {**inside, "layers": [_with_axis(layer) for layer in inside["layers"]]}}
+
+
+def _with_axis(layer: Config) -> Config:
+    if layer["class_name"] in _MODELS:
+        return with_axes(layer)
+    axis = layer["config"].get("axis", 0)
+    kept = isinstance(axis, int | float) or (isinstance(axis, list) and len(axis) == 1)
+    return layer if kept or "module" in layer else {"module": "keras.layers", "registered_name": None, **layer}
+
+
 def refuse_unknown_classes(config: Config, path: Path) -> None:
     """Raise UntrustedCode or Unsupported for the first layer whose class Keras 3 does not have."""
-    layers = import_keras().layers
     for layer in _layers(config):
         name, kind = layer["config"].get("name", "?"), layer["class_name"]
         if kind in _OPERATIONS:
             because = "an operation of TensorFlow that only Keras 2 can read back; save it with Keras 3 from its source"
             raise Unsupported(f"{path}: layer {name!r} ({kind}) is {because}", layer=name, path=str(path))
-        if not hasattr(layers, kind) and kind not in known_custom():
+        if keras_class(kind) is None and kind not in known_custom():
             because = "no layer of Keras 3's own, and the file does not hold its code"
             remedy = f"give its source with --custom module:{kind}, or replace it and save again"
             raise UntrustedCode(f"{path}: layer {name!r} ({kind}) is {because}; {remedy}", path=str(path))
@@ -137,13 +154,8 @@ def _is_inert(kind: str, key: str, value: Any) -> bool:
 
 def _options_of(kind: str) -> frozenset[str]:
     """The options that Keras 3's class takes; Keras 2 wrote some of a base class that have no effect."""
-    bases = getattr(import_keras().layers, kind, object).__mro__
-    return frozenset(
-        name
-        for base in bases
-        if "__init__" in vars(base)
-        for name in inspect.signature(vars(base)["__init__"]).parameters
-    )
+    facts = keras_class(kind)
+    return frozenset() if facts is None else facts.options
 
 
 def _refuse_hard_sigmoid(config: Config, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from bittrue.errors import ModelError, UsageError
 from bittrue.graph.model import Graph
 
-from .custom import custom_objects
+from .custom import custom_objects, known_custom
 from .framework import deep_recursion
+from .keras_facts import NeedsKeras
 
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs.artifact import Artifact
@@ -30,6 +31,7 @@ Format = Literal["keras", "keras-h5", "live", "tfjs-layers", "tfjs-graph", "save
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ENDINGS = ".keras, .h5, .hdf5 or a SavedModel's folder"
 _TFJS = "model.json"
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OSError, RuntimeError)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a drive has one letter; Path makes one slash of two
 
 
@@ -49,10 +51,13 @@ class OpenedModel:
     nodes: NodeGraph | None = field(default=None, repr=False, compare=False)
 
     def keras(self) -> Any:
-        """The live Keras model that ``graph`` describes; the same object every time.
+        """The live Keras model that ``graph`` describes; the same object every time, loaded when it is first asked for.
 
-        Raises UsageError for a model that is none: TensorFlow runs it by its nodes.
+        Raises UsageError for a model that is none: TensorFlow runs it by its nodes. Raises ModelError where Keras is
+        not there or cannot load the file.
         """
+        if isinstance(self._live, _Later):
+            return self._live.model()
         if self._live is None:
             where = self.path if self.path is not None else f"model {self.graph.name!r}"
             raise UsageError(f"{where} is a graph of TensorFlow's and no Keras model: run it on tensorflow:cpu")
@@ -79,7 +84,8 @@ def open_model(source: Any, *, trust: bool = False, custom: Sequence[Any] = ()) 
     user's own, or where they are (``module:Class``). Raises ModelError where the file is missing, damaged
     or no model (ArtifactError where it is one of TensorFlow.js), UntrustedCode where it would run code, Unsupported
     where the model is made of layers that Keras does not have. A SavedModel, a graph-model and a subclassed model have
-    no layers of Keras: theirs are the nodes of their graph.
+    no layers of Keras: theirs are the nodes of their graph. Keras is imported only for what holds layers or values
+    that Bittrue does not know: a file of Keras's own layers is read without it.
     """
     with custom_objects(custom):
         return _open(source, trust)
@@ -100,9 +106,7 @@ def _open(source: Any, trust: bool) -> OpenedModel:
             graph, nodes, artifact = load_graph_model(path)
             return OpenedModel(graph, path, "tfjs-graph", None, artifact, nodes)
         case "keras":
-            from .keras_archive import load_archive
-
-            return _opened(load_archive(path, trust=trust), path, "keras")
+            return _opened_archive(path, trust)
         case "tfjs-layers":
             from .tfjs_layers import load_layers_model, refuse_other_masks
 
@@ -111,9 +115,47 @@ def _open(source: Any, trust: bool) -> OpenedModel:
             refuse_other_masks(opened.graph, path)
             return opened
         case _:
-            from .keras_h5 import load_h5
+            return _opened_h5(path, trust)
 
-            return _opened(load_h5(path, trust=trust), path, "keras-h5")
+
+class _Later:
+    """A Keras model that is loaded when it is first asked for."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._model: Any = None
+
+    @deep_recursion()
+    def model(self) -> Any:
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
+
+def _opened_archive(path: Path, trust: bool) -> OpenedModel:
+    from .keras_archive import check_archive, graph_of_archive, load_archive
+
+    config = check_archive(path, trust=trust)
+    return _opened_file(path, "keras", lambda: graph_of_archive(path, config), lambda: load_archive(path, trust=trust))
+
+
+def _opened_h5(path: Path, trust: bool) -> OpenedModel:
+    from .keras_h5 import check_h5, graph_of_h5, load_h5
+
+    config, version = check_h5(path, trust=trust)
+    return _opened_file(
+        path, "keras-h5", lambda: graph_of_h5(path, config, version), lambda: load_h5(path, trust=trust)
+    )
+
+
+def _opened_file(path: Path, kind: Format, read: Callable[[], Graph], load: Callable[[], Any]) -> OpenedModel:
+    """Without Keras where that is certain to give the same, else with it."""
+    try:
+        if known_custom():
+            raise NeedsKeras("classes of the user's own")
+        return OpenedModel(read(), path, kind, _Later(load))
+    except (NeedsKeras, *_MALFORMED):  # what is malformed Keras says better
+        return _opened(load(), path, kind)
 
 
 def _opened(model: Any, path: Path | None, kind: Format) -> OpenedModel:

@@ -1,4 +1,4 @@
-"""A golden snapshot of a check: per layer the verdict, the SHA-256 of its bits and its error. Later runs are held to it.
+"""A golden snapshot of a check: per layer the verdict, the SHA-256 of its bits and its error, for later runs.
 
 What fails is a change of verdict. A layer that goes from identical to rounding or back, on a target whose own verdict
 stays, is noise: a backend added in another order. Other bits under the same verdict are reported and do not fail.

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bittrue.comparison import Comparison, Metrics, Pair, Published
 from bittrue.diagnosis import Diagnosis, LayerDiagnosis, OutputEvidence, Verdict
 from bittrue.errors import BittrueError, TargetUnavailable
 from bittrue.traces import Check, Key, Provenance, Trace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from .figures import LayerFigures
 
 __all__ = ["ExactProof", "InputFacts", "LayerRow", "ModelFacts", "ReferenceOutcome", "ReportData", "TargetOutcome"]
 
@@ -152,13 +157,18 @@ class ExactProof:
         """Whether all targets that ran gave the same bits, and at least two did."""
         return len(self.hashes) > 1 and len(set(self.hashes.values())) == 1
 
+    @property
+    def refuted(self) -> bool:
+        """Whether two targets gave other bits, which no model may."""
+        return len(set(self.hashes.values())) > 1
+
 
 @dataclass(frozen=True)
 class ReportData:
     """Everything one run of a command found out. ``command`` is ``demo``, ``check`` or ``compare``.
 
     ``asked`` says whether the targets were named by the user; where they are all that were found, one that
-    turns out to be absent is a state and no failure.
+    turns out to be absent is a state and no failure. ``candidate`` is the other model's file, where two were compared.
     """
 
     command: str
@@ -170,6 +180,7 @@ class ReportData:
     notes: tuple[str, ...] = ()
     asked: bool = True
     exact: ExactProof | None = None
+    candidate: str | None = None
 
     def rows(self, outcome: TargetOutcome) -> list[LayerRow]:
         """The layers of one target, in execution order; input layers are left to the inputs."""
@@ -225,6 +236,28 @@ class ReportData:
             if outcome.comparison is not None:
                 found.setdefault(outcome.digest or outcome.target, []).append(outcome)
         return list(found.values())
+
+    @property
+    def figures(self) -> tuple[LayerFigures, ...]:
+        """Every figure of every layer on every target, as properties that say their units."""
+        from .figures import figures_of
+
+        return figures_of(self)
+
+    def to_dataframe(self) -> DataFrame:
+        """The figures as a pandas DataFrame: one row a layer output and target, `LayerFigures`'s properties as columns.
+
+        ``attrs["columns"]`` says what each column is and in which unit. Raises UsageError where there is no pandas.
+        """
+        from .figures import dataframe
+
+        return dataframe(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: verdict, targets and layers."""
+        from .notebook import notebook_html
+
+        return notebook_html(self)
 
     @property
     def has_truth(self) -> bool:

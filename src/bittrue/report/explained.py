@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from bittrue.comparison import Comparison
 from bittrue.diagnosis import diagnose_all, undiagnosed
+from bittrue.diagnosis.half import half_sentences
 from bittrue.errors import ModelError
 from bittrue.graph.model import Graph
-from bittrue.traces import Trace
+from bittrue.traces import Key, Record, Trace
 
 from .data import ReportData, TargetOutcome
+from .facts import model_facts
 
 __all__ = ["explained"]
 
-_TWO_MODELS = "two different models were compared, and nobody knows what one of them should make of the other's inputs"
+_UNLIKE = (
+    "two models were compared of which no layer is joined alike, and nobody knows what one of them should make of the "
+    "other's inputs"
+)
+_SHOWN = 6  # layers named in a note
 
 
-def explained(data: ReportData, graph: Graph, reference: Trace, *, two_models: bool = False) -> ReportData:
+def explained(data: ReportData, graph: Graph, reference: Trace, *, other: Graph | None = None) -> ReportData:
     """``data`` with a diagnosis of every target that was compared. ``reference`` is the trace they were compared with.
 
-    With ``two_models`` there is no truth to be had of any layer, and the diagnoses say so.
+    ``other`` is the model that the targets ran, where that is another one: it is then held to what ``graph`` means,
+    layer by layer, where the twin of a layer reads the twins of what the layer reads. Of the rest there is no truth,
+    and a note names them.
     """
-    traces = {outcome.target: outcome.trace for outcome in data.targets if outcome.trace is not None}
-    if two_models:
-        return replace(data, targets=tuple(map(_undiagnosed, data.targets)))
     try:
+        if other is not None:
+            return _two_models(data, graph, reference, other)
+        traces = {outcome.target: outcome.trace for outcome in data.targets if outcome.trace is not None}
         found = diagnose_all(reference, traces, graph)
     except ModelError as error:
         return replace(data, notes=(*data.notes, f"nothing is explained: {error}"))
     return replace(
         data,
         targets=tuple(replace(outcome, diagnosis=found.get(outcome.target)) for outcome in data.targets),
+        notes=(*data.notes, *(half_sentences(reference, graph) if any(map(_is_half, data.targets)) else ())),
     )
 
 
-def _undiagnosed(outcome: TargetOutcome) -> TargetOutcome:
-    if outcome.comparison is None:
-        return outcome
-    return replace(outcome, diagnosis=undiagnosed(outcome.target, outcome.comparison, _TWO_MODELS))
+def _is_half(outcome: TargetOutcome) -> bool:
+    """Whether a target keeps its tensors in half-float textures, by itself or because it was told to."""
+    return outcome.provenance is not None and outcome.provenance.details.get("float_precision") == 16
+
+
+def _two_models(data: ReportData, graph: Graph, reference: Trace, other: Graph) -> ReportData:
+    outcomes, notes = [], dict.fromkeys(data.notes)
+    for outcome in data.targets:
+        if outcome.comparison is None or outcome.trace is None:
+            outcomes.append(outcome)
+            continue
+        alike, unlike = _joined_alike(outcome.comparison, graph, other)
+        if not alike:
+            outcomes.append(_undiagnosed(outcome, outcome.comparison))
+            continue
+        trace = _renamed(outcome.comparison, outcome.trace)
+        found = diagnose_all(reference, {outcome.target: trace}, graph, only=alike)[outcome.target]
+        outcomes.append(replace(outcome, diagnosis=found))
+        if unlike:
+            more = f" and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""
+            notes[f"not judged, because the candidate joins them otherwise: {', '.join(unlike[:_SHOWN])}{more}"] = None
+    return replace(data, targets=tuple(outcomes), notes=tuple(notes))
+
+
+def _joined_alike(comparison: Comparison, graph: Graph, other: Graph) -> tuple[set[str], list[str]]:
+    """The layers whose twins read the twins of what they read, and those aligned layers whose twins do not."""
+    twins = {pair.key.layer: pair.candidate.key.layer for pair in comparison.of_kind("output")}
+    fed = {ours.ref.layer: theirs.ref.layer for ours, theirs in zip(graph.inputs, other.inputs, strict=False)}
+    ours, theirs = model_facts(graph).reads, model_facts(other).reads
+    alike, unlike = set(), []
+    for layer, twin in twins.items():
+        read = [twins.get(name, fed.get(name)) for name in ours.get(layer, ())]
+        if read == list(theirs.get(twin, ())):
+            alike.add(layer)
+        else:
+            unlike.append(layer)
+    return alike, unlike
+
+
+def _renamed(comparison: Comparison, trace: Trace) -> Trace:
+    """The candidate's records under the keys that the reference has them by."""
+    records: Mapping[Key, Record] = {
+        pair.key: Record(pair.key, pair.candidate.dtype, pair.candidate.shape, pair.candidate.load)
+        for pair in comparison.pairs
+    }
+    return replace(trace, records=records)
+
+
+def _undiagnosed(outcome: TargetOutcome, comparison: Comparison) -> TargetOutcome:
+    return replace(outcome, diagnosis=undiagnosed(outcome.target, comparison, _UNLIKE))

@@ -7,13 +7,13 @@ There is no published schema that all readers share; this keeps to what Jenkins,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO
-from xml.etree import ElementTree as xml
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from bittrue.traces import Provenance
 
-from .data import ReportData, TargetOutcome
+from .data import LayerRow, ReportData, TargetOutcome
 from .expectations import CallResult, Judgement, Violation, calls_of
 
 __all__ = ["JUnitReporter"]
@@ -41,19 +41,19 @@ class JUnitReporter:
         if self._changes is not None:
             found = [Violation("baseline", None, "", None, sentence) for sentence in self._changes]
             suites.append(_counted("baseline", [_case("baseline", model, found)]))
-        root = xml.Element("testsuites", name=_legal(f"bittrue: {model}"), **_sums(suites))
+        root = _element("testsuites", {"name": f"bittrue: {model}", **_sums(suites)})
         root.extend(suites)
-        xml.indent(root)
+        indent(root)
         out.write('<?xml version="1.0" encoding="utf-8"?>\n')
-        out.write(xml.tostring(root, encoding="unicode") + "\n")
+        out.write(tostring(root, encoding="unicode") + "\n")
 
-    def _suite(self, data: ReportData, outcome: TargetOutcome, model: str) -> xml.Element:
+    def _suite(self, data: ReportData, outcome: TargetOutcome, model: str) -> Element:
         place = f"{model}.{outcome.target}"
         run = _case("run", place, self._judgement.of(outcome.target, None))
         if outcome.failure is not None:
-            skipped = outcome.status == "absent" and outcome not in data.failures
-            kind = "skipped" if skipped else "error"
-            xml.SubElement(run, kind, message=_legal(outcome.sentence), **({} if skipped else _type(outcome)))
+            optional = outcome.status == "absent" and outcome not in data.failures
+            facts = {"message": outcome.sentence} | ({} if optional else {"type": type(outcome.failure).__name__})
+            run.append(_element("skipped" if optional else "error", facts))
         cases = [run]
         if outcome.comparison is not None:
             cases += [self._layer(call, place) for call in calls_of(data, outcome)]
@@ -62,64 +62,67 @@ class JUnitReporter:
             suite.insert(0, _properties(outcome.provenance))
         return suite
 
-    def _layer(self, call: CallResult, place: str) -> xml.Element:
+    def _layer(self, call: CallResult, place: str) -> Element:
         case = _case(call.name, place, self._judgement.of(call.target, call.name))
         excused = [
             why for found, why in self._judgement.excused if (found.target, found.layer) == (call.target, call.name)
         ]
         lines = [f"verdict: {call.verdict}", *(f"excused until {why.expires}: {why.reason}" for why in excused)]
-        for row in call.rows:
-            found = row.pair.metrics
-            if found is None:
-                lines.append(f"{row.label}: {row.pair.problem}")
-                continue
-            lines.append(
-                f"{row.label}: {found.different_bits} of {found.size} values differ, largest difference {found.max_abs:.6g} "
-                f"({found.max_abs_to_scale:.3g} of the largest value), {found.max_ulp} ULP at most"
-            )
-        xml.SubElement(case, "system-out").text = _legal("\n".join(lines))
+        lines += [_figures(row) for row in call.rows]
+        SubElement(case, "system-out").text = _legal("\n".join(lines))
         return case
 
 
-def _case(name: str, place: str, violations: Iterable[Violation]) -> xml.Element:
+def _figures(row: LayerRow) -> str:
+    found = row.pair.metrics
+    if found is None:
+        return f"{row.label}: {row.pair.problem}"
+    share = f"{found.max_abs_to_scale:.3g} of the largest value"
+    return (
+        f"{row.label}: {found.different_bits} of {found.size} values differ, largest difference {found.max_abs:.6g} "
+        f"({share}), {found.max_ulp} ULP at most"
+    )
+
+
+def _case(name: str, place: str, violations: Iterable[Violation]) -> Element:
     """A test case with one failure, which lists all that is wrong."""
-    case = xml.Element("testcase", name=_legal(name), classname=_legal(place), time="0")
+    case = _element("testcase", {"name": name, "classname": place, "time": "0"})
     found = list(violations)
     if found:
         kind = found[0].verdict or "failure"
-        failure = xml.SubElement(case, "failure", message=_legal(found[0].what), type=str(kind))
+        failure = SubElement(case, "failure", message=_legal(found[0].what), type=str(kind))
         lines = [line for one in found for line in (str(one), f"fix: {one.fix}" if one.fix else "") if line]
         failure.text = _legal("\n".join(lines))
     return case
 
 
-def _counted(name: str, cases: list[xml.Element]) -> xml.Element:
+def _counted(name: str, cases: list[Element]) -> Element:
     counts = {
         plural: str(sum(case.find(kind) is not None for case in cases))
         for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
     }
-    suite = xml.Element("testsuite", name=_legal(name), tests=str(len(cases)), **counts, time="0")
+    suite = _element("testsuite", {"name": name, "tests": str(len(cases)), **counts, "time": "0"})
     suite.extend(cases)
     return suite
 
 
-def _sums(suites: list[xml.Element]) -> dict[str, str]:
+def _sums(suites: list[Element]) -> dict[str, str]:
     names = ("tests", "failures", "errors", "skipped")
     return {name: str(sum(int(suite.get(name, "0")) for suite in suites)) for name in names}
 
 
-def _properties(found: Provenance) -> xml.Element:
+def _properties(found: Provenance) -> Element:
     facts = {"runtime": found.runtime, "backend": found.backend, "version": found.version, "adapter": found.adapter}
     facts |= {name: found.details.get(name) for name in ("browser", "browser_version", "os")}
-    properties = xml.Element("properties")
+    properties = Element("properties")
     for name, value in facts.items():
         if value:
-            xml.SubElement(properties, "property", name=name, value=_legal(str(value)))
+            SubElement(properties, "property", name=name, value=_legal(str(value)))
     return properties
 
 
-def _type(outcome: TargetOutcome) -> dict[str, str]:
-    return {"type": type(outcome.failure).__name__}
+def _element(tag: str, attributes: Mapping[str, str]) -> Element:
+    return Element(tag, {name: _legal(value) for name, value in attributes.items()})
 
 
 def _legal(text: str) -> str:

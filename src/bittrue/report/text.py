@@ -252,7 +252,7 @@ def _exact(data: ReportData, console: Console) -> None:
     count = f"SHA-256 of all {proof.values} values of its outputs"
     if proof.identical:
         console.print(f"[bold green]the same bits in {len(proof.hashes)} of {len(proof.hashes)} places[/] ({count})")
-    elif len(proof.hashes) > 1:
+    elif proof.refuted:
         console.print(f"[bold red]not the same bits everywhere[/] ({count})")
 
 

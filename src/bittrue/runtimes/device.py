@@ -142,9 +142,7 @@ class Limited:
         frame = self._link.receive(timeout)
         self._left -= len(frame)
         if self._left < 0:
-            raise ProtocolError(
-                f"the device sent more than the {self._most:,} bytes that it may: is it the right page?"
-            )
+            raise ProtocolError(f"the device sent more than the {self._most:,} bytes that it may send")
         return frame
 
     def answers(self) -> bool | None:
@@ -181,7 +179,7 @@ class DeviceTab:
         page = self._page
         if page is None or not self._offer:
             return {"state": "idle"}
-        state = "taken" if page.connected else "waiting"
+        state = "waiting" if not page.connected else "taken" if page.open else "idle"
         return {**self._offer, "state": state, "session": _session(page), "host": socket.gethostname()}
 
     @property

@@ -96,7 +96,7 @@ class Findings:
 def examine(
     targets: Sequence[Target] | None = None, *, webdriver: str | None = None, progress: Progress | None = None
 ) -> Findings:
-    """Look for everything and try ``targets``: by default every backend of every browser, Node, and the exact runtime in Python.
+    """Look for everything and try ``targets``: by default every backend of every browser, Node, and ``python:exact``.
 
     Raises nothing for what is missing or broken: that is the finding.
     """

@@ -92,8 +92,12 @@ class ExactRuntime:
     ) -> Iterator[Record]:
         for spec in self._graph.inputs:
             yield Record.of(Key("input", spec.name), np.asarray(inputs[spec.name]))
-        for (path, index), name in held_weights(self._graph, self._constants).items():
-            yield Record.of(Key("weight", "/".join(path), 0, index), self._constants[name])
+        held = held_weights(self._graph, self._constants)
+        for path, layer in self._graph.walk():
+            for index, weight in enumerate(layer.weights):
+                if (path, index) in held:
+                    array = self._constants[held[path, index]].reshape(np.shape(weight.value))
+                    yield Record.of(Key("weight", "/".join(path), 0, index), array)
         for named, array in zip(model.plan.layers, layers, strict=True):
             if named.name in wanted:
                 yield Record.of(Key("output", named.name, named.call, named.index), array)

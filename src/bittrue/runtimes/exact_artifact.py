@@ -51,19 +51,21 @@ def exact_artifact(graph: Graph, folder: Path) -> Artifact:
 
 
 def held_weights(graph: Graph, constants: Mapping[str, Array]) -> dict[tuple[tuple[str, ...], int], str]:
-    """Which weights are constants of the plan in every bit, by path and index; the others were folded at export."""
+    """The constants that hold a layer's weights in every bit, by its path and the weight's index.
+
+    Their shapes may be others. Layers of which a weight was folded into another at export are left out.
+    """
     names = {_bits(array): name for name, array in reversed(list(constants.items()))}
-    found = {}
+    found: dict[tuple[tuple[str, ...], int], str] = {}
     for path, layer in graph.walk():
-        for index, weight in enumerate(layer.weights):
-            name = names.get(_bits(np.asarray(weight.value)))
-            if name is not None:
-                found[path, index] = name
+        own = [names.get(_bits(np.asarray(weight.value))) for weight in layer.weights]
+        if None not in own:
+            found |= {(path, index): name for index, name in enumerate(own) if name is not None}
     return found
 
 
-def _bits(array: Array) -> tuple[str, tuple[int, ...], bytes]:
-    return array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
+def _bits(array: Array) -> tuple[str, bytes]:
+    return array.dtype.str, hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
 
 
 def _places(graph: Graph, plan: Plan, constants: Mapping[str, Array]) -> dict[str, Any]:
@@ -72,7 +74,11 @@ def _places(graph: Graph, plan: Plan, constants: Mapping[str, Array]) -> dict[st
         {
             "path": list(path),
             "class": layer.class_name,
-            "weights": [held.get((path, index)) for index in range(len(layer.weights))],
+            "weights": [
+                {"constant": held[path, index], "shape": list(np.shape(weight.value))}
+                for index, weight in enumerate(layer.weights)
+                if (path, index) in held
+            ],
         }
         for path, layer in graph.walk()
     ]

@@ -9,8 +9,11 @@ may be called from any other thread.
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import hashlib
 import hmac
+import ipaddress
 import secrets
 import socket
 import sys
@@ -234,7 +237,9 @@ class Server(AbstractContextManager["Server"]):
 
     async def _headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.headers.update(_SECURITY)
-        response.headers["Content-Security-Policy"] = _policy(self._hosts)
+        if not ipaddress.ip_address(self.address).is_loopback:  # ignored there, with a complaint in the console
+            del response.headers["Cross-Origin-Opener-Policy"]
+        response.headers.setdefault("Content-Security-Policy", _policy(self._hosts))
 
     async def _door(self, request: web.Request) -> web.StreamResponse:
         return await _send_file(request, self._files.get("agent/door.html"))
@@ -248,7 +253,8 @@ class Server(AbstractContextManager["Server"]):
         if self._offer is None or "text/html" not in request.headers.get("Accept", ""):
             return None
         page = await asyncio.get_running_loop().run_in_executor(None, self._files["agent/lost.html"].read_bytes)
-        return web.Response(status=404, body=page, content_type="text/html", charset="utf-8")
+        own = {"Content-Security-Policy": _policy_of_style(page)}
+        return web.Response(status=404, body=page, content_type="text/html", charset="utf-8", headers=own)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["session"] not in self._pages:
@@ -297,6 +303,13 @@ def _policy(hosts: Iterable[str]) -> str:
         f"connect-src 'self' {sockets} blob:; style-src 'self'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+
+
+def _policy_of_style(page: bytes) -> str:
+    """A page that loads nothing and has one style of its own: it stands where no address leads anywhere."""
+    style = page.partition(b"<style>")[2].partition(b"</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 
 
 def _middleware(

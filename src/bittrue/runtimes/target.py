@@ -84,7 +84,8 @@ class Target:
         exact = match["backend"] == "exact"
         own = "exact" if exact else _RUNTIMES[engine]
         if runtime not in (None, own):
-            raise _unknown(spec, f"{spec!r} is not a target: {engine}:{match['backend']} runs {own}, not {runtime}")
+            where = f"{engine}:exact" if exact else engine
+            raise _unknown(spec, f"{spec!r} is not a target: {where} runs {own}, not {runtime}")
         flags = tuple((name, value) for name, value in _flags(match["flags"]))
         if exact and (flags or match["version"]):
             raise _unknown(spec, f"{spec!r} is not a target: exact has one version and no flags")

@@ -91,16 +91,16 @@ function propose(found) {
     start();
     return;
   }
-  show("ready", `Run ${found.model} on this device?`);
+  show("ready", `Run the model “${found.model}” on this device?`);
   view.list("offer", [
     ["Model", `${count(found.layers, "layer")}, ${count(found.parameters, "parameter")}`],
     ["Runs on", (PLACES[found.backend] ?? found.backend) + (found.half ? ", in half precision" : "")],
     ["Input", found.inputs.map(({ shape, dtype }) => `${shape.join(" × ")} ${dtype}`).join("; ")],
     ["Download", inUnits(found.download)],
-    ["Recorded", "What every layer returns, the weights as this browser holds them, and what it says of itself: name, graphics processor, precision, limits"],
+    ["Recorded", "What every layer returns, the weights as this browser holds them, and what it says of itself: its version, graphics processor, precision and limits"],
   ]);
   view.element("privacy").textContent =
-    `It goes to the computer ${found.host} at ${location.hostname}, not encrypted, and nowhere else. Nothing stays on this device.`;
+    `All of it goes to the computer “${found.host}” (${location.hostname}), not encrypted, and nowhere else. Nothing stays on this device.`;
 }
 
 /** @param {number} number @param {string} what */
@@ -110,7 +110,7 @@ function count(number, what) {
 
 async function start() {
   if (offer === null || connection !== null) return;
-  show("running", `Running ${offer.model}`);
+  show("running", `Running “${offer.model}”`);
   view.element("phase").textContent = "Connecting";
   keepAwake();
   try {
@@ -134,7 +134,7 @@ function keepAwake() {
 function stopped() {
   const state = document.body.dataset.state;
   if (state === "failed" || state === "cancelled") return;
-  show("finished", "Done", `The results are on the computer ${offer?.host ?? ""}. This page can be closed.`);
+  show("finished", "Done", `The results are on the computer “${offer?.host ?? ""}”. This page can be closed.`);
   document.title = "Done – Bittrue";
 }
 

@@ -142,8 +142,26 @@ function describeWebgl(tf) {
     webgl_version: String(gl.getParameter(gl.VERSION)),
     render_float32_capable: env.get("WEBGL_RENDER_FLOAT32_CAPABLE"),
     render_float32_enabled: env.get("WEBGL_RENDER_FLOAT32_ENABLED"),
+    precision: shaderPrecision(gl),
+    limits: webglLimits(gl),
+    extensions: (gl.getSupportedExtensions() ?? []).filter((/** @type {string} */ name) => /float/.test(name)),
     force_f16_textures: "WEBGL_FORCE_F16_TEXTURES" in env.flagRegistry ? env.get("WEBGL_FORCE_F16_TEXTURES") : null,
   };
+}
+
+/** Bits of a float's fraction in fragment shaders, and the powers of two between which it lies. @param {any} gl */
+function shaderPrecision(gl) {
+  const found = ["HIGH", "MEDIUM", "LOW"].map((name) => {
+    const format = gl.getShaderPrecisionFormat(gl.FRAGMENT_SHADER, gl[`${name}_FLOAT`]);
+    return [name.toLowerCase(), format && { bits: format.precision, range: [format.rangeMin, format.rangeMax] }];
+  });
+  return Object.fromEntries(found);
+}
+
+/** @param {any} gl */
+function webglLimits(gl) {
+  const names = ["MAX_TEXTURE_SIZE", "MAX_RENDERBUFFER_SIZE", "MAX_TEXTURE_IMAGE_UNITS", "MAX_FRAGMENT_UNIFORM_VECTORS"];
+  return Object.fromEntries(names.map((name) => [name.toLowerCase(), gl.getParameter(gl[name])]));
 }
 
 /** @param {Tf} tf */
@@ -151,7 +169,15 @@ async function describeWebgpu(tf) {
   const { info, fallback: isFallback } = await adapterInfo(tf);
   const said = ["vendor", "architecture", "device", "description"].map((part) => info?.[part]).filter(Boolean);
   const adapter = said.join(" ") || "unnamed WebGPU adapter";
-  return { adapter, software: isFallback || isSoftware(adapter), is_fallback_adapter: isFallback };
+  const device = tf.backend().device;
+  const limits = ["maxBufferSize", "maxStorageBufferBindingSize", "maxComputeWorkgroupStorageSize"];
+  return {
+    adapter,
+    software: isFallback || isSoftware(adapter),
+    is_fallback_adapter: isFallback,
+    limits: Object.fromEntries(limits.map((name) => [name, device?.limits?.[name] ?? null])),
+    features: Array.from(device?.features ?? []).sort(),
+  };
 }
 
 /**

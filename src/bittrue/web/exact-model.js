@@ -22,7 +22,7 @@ import { Failure } from "./failure.js";
  * @typedef {import("./types.js").Platform} Platform
  * @typedef {import("./types.js").Predictor} Predictor
  * @typedef {import("./types.js").Tensor} Tensor
- * @typedef {{path: string[], class: string, weights: (string | null)[]}} ExactLayer  weights: constants of the plan
+ * @typedef {{path: string[], class: string, weights: {constant: string, shape: number[]}[]}} ExactLayer
  * @typedef {Call & {outputs: number[]}} ExactCall  outputs: places in the plan's list of layers
  */
 
@@ -156,7 +156,7 @@ export class ExactSubject {
     for (const { path, class: kind, weights } of this.described) {
       const name = path.join("/");
       const nodes = this.calls.filter((call) => call.path.join("/") === name).map((call) => (call.nodes.at(-1) ?? 0) + 1);
-      const held = weights.flatMap((constant) => (constant === null ? [] : [this.#constant(constant)]));
+      const held = weights.map(({ constant, shape }) => ({ name: constant, dtype: this.#dtype(constant), shape }));
       yield { path, class: kind, nodes: Math.max(1, ...nodes), weights: held };
     }
   }
@@ -164,19 +164,18 @@ export class ExactSubject {
   /** @returns {Generator<[string[], number, Tensor]>} */
   *weights() {
     for (const { path, weights } of this.described) {
-      for (const [index, constant] of weights.entries()) {
-        if (constant === null) continue;
-        const { shape, dtype } = this.#constant(constant);
+      for (const [index, { constant, shape }] of weights.entries()) {
+        const dtype = this.#dtype(constant);
         yield [path, index, tensor(this.#values(constant, dtype), shape, dtype)];
       }
     }
   }
 
-  /** @param {string} name */
-  #constant(name) {
+  /** @param {string} name of a constant */
+  #dtype(name) {
     const found = this.exact.plan.constants.find((constant) => constant.name === name);
     if (found === undefined) throw new Failure("artifact", `the model has no constant ${name}`);
-    return found;
+    return found.dtype;
   }
 
   /** @param {string} name @param {string} dtype */

@@ -20,6 +20,9 @@ import { HIGH_WATER, MAX_PAYLOAD, encodeFrame } from "./wire.js";
 const SHORT = 2; // milliseconds between two looks at what is unsent
 const TURN = 50; // milliseconds of work after which the browser may do something else
 
+const INSECURE =
+  "the page is not encrypted, so that the browser gives it one thread for WebAssembly and no SubtleCrypto";
+
 const channel = new MessageChannel();
 /** @type {(() => void)[]} */
 const turns = [];
@@ -94,6 +97,7 @@ function details() {
     cross_origin_isolated: Boolean(globalThis.crossOriginIsolated),
     secure_context: Boolean(globalThis.isSecureContext),
     device_memory_gib: /** @type {any} */ (navigator).deviceMemory ?? null,
+    restricted: globalThis.isSecureContext ? null : INSECURE,
     screen: [screen.width, screen.height, globalThis.devicePixelRatio ?? 1],
     touch_points: maxTouchPoints ?? null,
     hidden: document.hidden,

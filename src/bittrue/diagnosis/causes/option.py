@@ -79,7 +79,7 @@ def _fitted(evidence: Evidence, path: Path, start: float) -> float | None:
 
     def residual(t: float) -> Array:
         values = layer_truth(with_option(evidence.layer, path, place(t)), evidence.side.inputs, evidence.node)
-        return np.asarray(np.concatenate([np.asarray(value, np.float64).ravel() for value in values]) - y
+        return np.asarray(np.concatenate([np.asarray(value, np.float64).ravel() for value in values]) - y)
 
     t = float(np.log(start)) if logarithmic else start
     for _ in range(_STEPS):

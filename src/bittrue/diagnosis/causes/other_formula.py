@@ -47,6 +47,7 @@ _FORMS: Mapping[str, tuple[tuple[str, Form], ...]] = {
         (f"a slope of {slope} instead of 0.2", partial(leaky_relu, negative_slope=slope)) for slope in (0.3, 0.01, 0.1)
     ),
     "elu": tuple((f"alpha={a}", partial(elu, alpha=a)) for a in (0.5, 0.1, 2.0)),
+    "sigmoid": (("Keras 2's hard_sigmoid, clip(0.2x + 0.5, 0, 1)", _old_hard_sigmoid),),
     "relu6": (("no ceiling", lambda x: relu(x)),),
     "softsign": (("tanh", lambda x: x.function("tanh")),),
     "softplus": (("no logarithm: exp(x)", lambda x: x.function("exp")),),
@@ -108,12 +109,14 @@ class _PaddingCounted(Pool):
 
 @dataclass(frozen=True)
 class _ResizedFrom(Resize):
-    """A resize by another convention of where the centres of pixels lie: "corners" or "aligned"."""
+    """A resize by another convention of where pixels lie: by their "centres", their "corners" or "aligned"."""
 
     convention: str = "corners"
 
     def _evaluate(self, *arrays: Array) -> Array:
         (y,) = arrays
+        if self.convention == "centres":
+            return super()._evaluate(y)
         for axis, (size, wanted) in enumerate(self._axes(y), 1):
             factor = size / wanted if self.convention == "corners" else (size - 1) / max(wanted - 1, 1)
             place = np.arange(wanted) * factor
@@ -135,24 +138,31 @@ class _ResizedFrom(Resize):
         return np.full(exact.shape, len(self._axes(operands[0])) * each + np.max(errors[0], initial=0.0))
 
 
+_RESIZES: Mapping[str, tuple[str, str]] = {
+    "a nearest resize": ("nearest", "centres"),
+    "a bilinear resize": ("linear", "centres"),
+    "a bilinear resize from the top left corners of pixels (halfPixelCenters=false)": ("linear", "corners"),
+    "a bilinear resize with aligned corners (alignCorners=true)": ("linear", "aligned"),
+    "a nearest resize from the top left corners of pixels (halfPixelCenters=false)": ("nearest", "corners"),
+    "a nearest resize with aligned corners (alignCorners=true)": ("nearest", "aligned"),
+}
+
+
 def _other(op: Op, kind: str) -> Op:
     if kind == "epsilon" and type(op) is Normalize:
         return _EpsilonOutside(op.epsilon)
     if kind == "padding" and type(op) is Pool and op.kind == "average":
         return _PaddingCounted(op.kind, op.size, op.strides, op.padding)
-    if kind in ("corners", "aligned") and type(op) is Resize:
-        return _ResizedFrom(op.kind, op.size, op.factors, kind)
-    if kind == "other filter" and type(op) is Resize:
-        return replace(op, kind="linear" if op.kind == "nearest" else "nearest")
+    if type(op) is Resize and kind in _RESIZES:
+        filtering, convention = _RESIZES[kind]
+        return _ResizedFrom(filtering, op.size, op.factors, convention)
     return op
 
 
 _KERNELS = (
     ("epsilon", "epsilon added to the deviation instead of the variance"),
     ("padding", "padding counted in the means of a pooling"),
-    ("corners", "a resize from the top left corners of pixels (halfPixelCenters=false)"),
-    ("aligned", "a resize with aligned corners (alignCorners=true)"),
-    ("other filter", "the other interpolation (nearest for bilinear, or the reverse)"),
+    *((words, words) for words in _RESIZES),
 )
 
 
@@ -165,13 +175,22 @@ class OtherKernel:
 
     def test(self, evidence: Evidence) -> Finding | None:
         for kind, words in _KERNELS:
-            if not _concerned(evidence, kind):
-                continue
-            found = fits(partial(evidence.try_ops, partial(_other, kind=kind)))
-            if found is not None and found.proven:
-                sentence = f"the {evidence.side.name} computed with {words}"
-                return found.finding(self.name, sentence, _FIX)
+            for tried in _interpolated(evidence):
+                if not _concerned(tried, kind):
+                    continue
+                found = fits(partial(tried.try_ops, partial(_other, kind=kind)))
+                if found is not None and found.proven:
+                    sentence = f"the {evidence.side.name} computed with {words}"
+                    return found.finding(self.name, sentence, _FIX)
         return None
+
+
+def _interpolated(evidence: Evidence) -> Iterator[Evidence]:
+    """The call as it is, and with the other interpolation, where the layer has one: not every kind is a resize."""
+    yield evidence
+    if evidence.layer.config.get("interpolation") == "nearest":
+        layer = with_option(evidence.layer, ("interpolation",), "bilinear")
+        yield replace(evidence, call=replace(evidence.call, layer=layer))
 
 
 _FIX = "convert again with 'bittrue convert', which writes the operation as Keras 3 means it"

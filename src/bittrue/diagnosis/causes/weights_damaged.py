@@ -62,7 +62,8 @@ def _cut(model: Array, held: Array) -> int | None:
     mine, theirs = model.reshape(-1), held.reshape(-1)
     different = np.flatnonzero(mine != theirs)
     start = int(different[0]) if different.size else mine.size
-    return mine.size - start if start < mine.size and start > 0 and not np.any(theirs[start:]) else None
+    ended = start < mine.size and np.any(theirs[:start]) and not np.any(theirs[start:])
+    return mine.size - start if ended else None
 
 
 @cause

@@ -216,7 +216,9 @@ def unstack(formula: Formula) -> tuple[Value, ...]:
 def get_item(formula: Formula) -> Value:
     """x[key], the key made of numbers, slices, ``...`` and None."""
     y, key = formula.operand(0, "x"), formula.argument(1, "key")
-    items: list[Any] = list(key) if isinstance(key, tuple) else [key]
+    # A file has no word for a tuple; a list of whole numbers alone may have been a list of places.
+    listed = isinstance(key, list) and not all(isinstance(item, int) for item in key)
+    items: list[Any] = list(key) if isinstance(key, tuple) or listed else [key]
     if not all(item is None or item is Ellipsis or isinstance(item, int | slice) for item in items):
         raise formula.refused(f"it is indexed by {key!r}")
     taken = sum(item is not None and item is not Ellipsis for item in items)

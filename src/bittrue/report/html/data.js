@@ -47,7 +47,7 @@ export function figure(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en");
-  return String(Number(value.toPrecision(4)));
+  return Math.abs(value) >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
 /**

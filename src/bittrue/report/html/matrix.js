@@ -41,7 +41,9 @@ export function drawMatrix(data, select) {
 function cellOf(target, at, which, select) {
   const layer = target.layers[at];
   const verdict = verdictOf(layer);
-  const text = layer ? `${verdict}${layer.identical || layer.max_ulp == null ? "" : `, ${figure(layer.max_ulp)} ULP`}` : "no tensor";
+  const own = layer?.evidence?.own_error?.max_ulp;
+  const ulp = own != null ? `, own ${figure(own)} ULP` : layer?.max_ulp != null ? `, ${figure(layer.max_ulp)} ULP` : "";
+  const text = layer ? verdict + (layer.identical ? "" : ulp) : "no tensor";
   const button = element("button", { type: "button", tabindex: at === 0 && which === 0 ? 0 : -1 }, text);
   button.addEventListener("click", () => select(at, which));
   button.addEventListener("focus", () => button.setAttribute("tabindex", "0"));

@@ -34,6 +34,7 @@ def verdict(data: ReportData) -> str:
     todo = "".join(f"<li>{fix}</li>" for fix in fixes)
     name = escape(data.model.name) if data.model else "two runs"
     lead, *more = sentences(data.headline or _without_headline(data))
+    more = [sentence for sentence in more if not sentence.startswith("To fix it")]  # said under "What to do"
     software = [outcome.target for outcome in data.targets if outcome.provenance and outcome.provenance.software]
     notes = [*data.notes]
     if software:
@@ -216,7 +217,10 @@ def _commands(data: ReportData) -> Iterator[str]:
     elif source:
         given = data.input_description
         fed = "" if given in ("ones", "") else f" --input {shlex.quote(given)}"
-        yield f"bittrue check {shlex.quote(str(source))} --in {shlex.quote(wanted)}{fed} --report report.html"
+        models = shlex.quote(source)
+        if data.candidate:
+            models = f"--reference {models} --candidate {shlex.quote(data.candidate)}"
+        yield f"bittrue check {models} --in {shlex.quote(wanted)}{fed} --report report.html"
     for outcome in data.targets:
         if outcome.saved:
             yield f"bittrue compare REFERENCE {shlex.quote(outcome.saved)}"

@@ -12,7 +12,7 @@ import { parsePlan } from "./plan.js";
 /**
  * @typedef {object} ExactFile  a file that was read and found whole
  * @property {Plan} plan
- * @property {Map<string, Uint8Array>} constants  the bytes of each, in the file's own memory
+ * @property {Map<string, Uint8Array>} constants  the bytes of each, in the file's own memory where they are not float16
  * @property {string} sha256  of the plan and the data, in hexadecimal
  */
 
@@ -21,7 +21,12 @@ const HASH = "bittrue.exact.sha256";
 const LARGEST_HEADER = 100_000_000; // of safetensors itself
 
 /** @type {{[label: string]: {dtype: Dtype, bytes: number}}} */
-const STORED = { F32: { dtype: "float32", bytes: 4 }, I32: { dtype: "int32", bytes: 4 }, BOOL: { dtype: "bool", bytes: 1 } };
+const STORED = {
+  F32: { dtype: "float32", bytes: 4 },
+  F16: { dtype: "float32", bytes: 2 },
+  I32: { dtype: "int32", bytes: 4 },
+  BOOL: { dtype: "bool", bytes: 1 },
+};
 
 /**
  * Read a file and check every byte of it.
@@ -100,10 +105,30 @@ function tensorOf(name, entry, data) {
     const whole = Array.isArray(sizes) && [...sizes, first, stop].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 32);
     const bytes = sizes.reduce((product, size) => product * size, stored?.bytes ?? NaN);
     if (!stored || !whole || first + bytes !== stop || stop > data.length) throw new TypeError(`${JSON.stringify(entry)}`);
-    return { shape: sizes, dtype: stored.dtype, bytes: checked(stored.dtype, data.subarray(first, stop)) };
+    const own = data.subarray(first, stop);
+    return { shape: sizes, dtype: stored.dtype, bytes: stored.bytes === 2 ? widened(own) : checked(stored.dtype, own) };
   } catch (error) {
     throw new ExactError("damaged", `the file's tensor ${JSON.stringify(name)} is malformed (${said(error)})`);
   }
+}
+
+/** The float32 numbers that float16 numbers are; both as bytes. @param {Uint8Array} bytes */
+function widened(bytes) {
+  const halves = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const bits = new Uint32Array(bytes.length / 2);
+  for (let i = 0; i < bits.length; i++) {
+    const half = halves.getUint16(2 * i, true);
+    const sign = (half & 0x8000) << 16;
+    const rest = half & 0x7fff;
+    if (rest >= 0x7c00) bits[i] = sign | 0x7f800000 | ((rest & 0x3ff) << 13);
+    else if (rest >= 0x400) bits[i] = sign | ((rest << 13) + 0x38000000);
+    else if (rest === 0) bits[i] = sign;
+    else {
+      const above = 31 - Math.clz32(rest); // the place of the first one of a subnormal number
+      bits[i] = sign | ((above + 103) << 23) | ((rest << (23 - above)) & 0x7fffff);
+    }
+  }
+  return new Uint8Array(bits.buffer);
 }
 
 /** @param {Dtype} dtype @param {Uint8Array} bytes */

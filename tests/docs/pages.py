@@ -1,0 +1,56 @@
+"""The documentation as the tests read it: code blocks, and the commands in them with what they are said to print.
+
+A block whose commands the tests do not run says so to the reader: a line ``*Not run by the tests: REASON.*`` directly
+above it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+_BLOCK = re.compile(
+    r"(?:^\*Not run by the tests: (?P<reason>[^*]+)\.\*\n\n)?^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block. ``reason``: why the tests do not run it, None if they do."""
+
+    language: str
+    text: str
+    reason: str | None
+
+
+def pages() -> list[Path]:
+    """Every page that is written, not generated."""
+    return sorted(DOCS.rglob("*.md"))
+
+
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """Those of a page in the languages named."""
+    found = [Block(m["language"], m["text"], m["reason"]) for m in _BLOCK.finditer(page.read_text(encoding="utf-8"))]
+    return [block for block in found if block.language in languages]
+
+
+def commands(block: Block) -> Iterator[tuple[str, str | None]]:
+    """Each command of a block, with what it is said to print (None in ``sh`` blocks, which say nothing of that)."""
+    if block.language == "console":
+        for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+            command, _, printed = part.partition("\n")
+            yield command, printed
+    else:
+        for line in re.sub(r"\\\n\s*", "", block.text).splitlines():
+            if command := re.sub(r"(^|\s)#.*", "", line).strip():
+                yield command, None
+
+
+def fits(printed: str, said: str) -> bool:
+    """Whether ``printed`` is what a page says, where "…" stands for anything."""
+    pattern = ".*".join(re.escape(piece) for piece in said.strip().split("…"))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
