@@ -23,8 +23,9 @@ from npm_package import assemble
 
 from bittrue.runtimes.tfjs import tfjs_files
 
-RUNS = 7
-CPU_RUNS = 1  # of TensorFlow.js's cpu, which takes minutes for the large ones
+RUNS = 5
+CPU_LONGEST = 20.0  # seconds of a run of TensorFlow.js's cpu; where one example says that more would take longer, none
+PATIENCE = 600.0  # seconds for the page to measure one model with one batch
 
 
 def main() -> None:
@@ -123,14 +124,16 @@ def _in_chrome(folder: Path, python: dict[str, Any]) -> dict[tuple[str, int], An
         for name, facts in python.items():
             for batch in BATCHES:
                 about = {"folder": _plain(name), "format": facts["format"], "shape": facts["shape"], "batch": batch}
-                server.tell(type="measure", runs=RUNS, cpu=CPU_RUNS, **about)
-                found[name, batch] = server.hear("measured")
+                one = found.get((name, BATCHES[0]))
+                cpu = one is None or batch * one["times"]["cpu"][0] < CPU_LONGEST
+                server.tell(type="measure", runs=RUNS, cpu=cpu, **about)
+                found[name, batch] = server.hear("measured", PATIENCE)
     return found
 
 
 def _print(python: dict[str, Any], memory: dict[tuple[str, int], Any], pages: dict[tuple[str, int], Any]) -> None:
     print(
-        f"One thread each, the median of {RUNS} runs in turn after one that is not counted ({CPU_RUNS} of `cpu`). "
+        f"One thread each, the median of {RUNS} runs in turn after one that is not counted (one alone of `cpu`). "
         "Weights are random; the encoder is 12 blocks, 384 wide, over 128 places. onnxruntime, which reads "
         "neither form, is left out.\n"
     )
@@ -142,8 +145,9 @@ def _print(python: dict[str, Any], memory: dict[tuple[str, int], Any], pages: di
 def _print_times(python: dict[str, Any], pages: dict[tuple[str, int], Any]) -> None:
     rows = []
     for (name, batch), page in pages.items():
-        wasm, exact, cpu = (median(page["times"][key]) for key in ("wasm", "exact", "cpu"))
-        rows.append([name, str(batch), _ms(exact), _ms(wasm), f"{wasm / exact:.2f}", _ms(cpu), f"{cpu / exact:.1f}"])
+        wasm, exact = (median(page["times"][key]) for key in ("wasm", "exact"))
+        slow = [[_ms(seconds), f"{seconds / exact:.1f}"] for seconds in page["times"]["cpu"]] or [["", ""]]
+        rows.append([name, str(batch), _ms(exact), _ms(wasm), f"{wasm / exact:.2f}", *slow[0]])
     headings = ["in Chrome", "batch", "exact", "TensorFlow.js wasm", "times as fast", "cpu", "times as fast"]
     print(table(headings, rows))
     rows = []
@@ -177,7 +181,7 @@ def _print_memory(memory: dict[tuple[str, int], Any], pages: dict[tuple[str, int
 
 def _print_verdicts(python: dict[str, Any], pages: dict[tuple[str, int], Any]) -> None:
     wasm = [median(page["times"]["wasm"]) / median(page["times"]["exact"]) for page in pages.values()]
-    cpu = [median(page["times"]["cpu"]) / median(page["times"]["exact"]) for page in pages.values()]
+    cpu = [seconds / median(page["times"]["exact"]) for page in pages.values() for seconds in page["times"]["cpu"]]
     keras = [times["exact"] / times["keras"] for facts in python.values() for times in facts["times"].values()]
     print(verdict("in Chrome no slower than TensorFlow.js's wasm", min(wasm) >= 1, _span(wasm)))
     print(verdict("in Chrome at least 5 times as fast as its cpu", min(cpu) >= 5, _span(cpu)))

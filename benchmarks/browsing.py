@@ -59,9 +59,9 @@ class PageServer:
         assert self._control is not None
         asyncio.run_coroutine_threadsafe(self._control.send_str(json.dumps(message)), self._loop).result(_PATIENCE)
 
-    def hear(self, kind: str) -> dict[str, Any]:
-        """The page's next message. Raises RuntimeError if it is of another type."""
-        message = self._heard.get(timeout=_PATIENCE)
+    def hear(self, kind: str, patience: float = _PATIENCE) -> dict[str, Any]:
+        """The page's next message, within ``patience`` seconds. Raises RuntimeError if it is of another type."""
+        message = self._heard.get(timeout=patience)
         if message["type"] != kind:
             raise RuntimeError(f"the page was to say {kind!r} and said {message}")
         return message

@@ -2,7 +2,8 @@
 
 ``python scripts/keras_classes.py`` writes src/bittrue/model/keras-classes.json from the Keras that is installed:
 for each public class its ``options`` (the names in its constructors), the ``keys`` of its configuration in order with
-the value of each that need not be given (``defaults``), and, where it has one, its other name (``type``, ``module``).
+the value of each that need not be given (``defaults``), what it is called with (``call``) and whether that means
+training if nothing is said, and, where it has one, its other name (``type``, ``module``).
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ def _of(keras: Any, name: str, kind: Any) -> dict[str, Any]:
             for key, value in config.items()
             if key not in COMMON and _is_fixed(key, defaults.get(key), value)
         }
+        called = inspect.signature(kind.call).parameters
+        found["call"] = [one for one in called if one != "self"]
+        if "training" in called and called["training"].default is not None:
+            found["training"] = called["training"].default
     if kind.__name__ != name:
         found |= {"type": kind.__name__, "module": kind.__module__}
     return found

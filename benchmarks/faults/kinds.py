@@ -115,7 +115,7 @@ def kernel_in_another_layout(plan: Plan, draw: Draw) -> str | None:
 
 @kind("artifact", "weights-rearranged")
 def kernel_mirrored(plan: Plan, draw: Draw) -> str | None:
-    return _weight(plan, draw, lambda w: w[::-1, ::-1] if w.ndim >= 3 else None)
+    return _weight(plan, draw, lambda w: np.flip(w, tuple(range(w.ndim - 2))) if w.ndim >= 3 else None)
 
 
 @kind("artifact", "weights-rearranged")

@@ -287,10 +287,10 @@ def _message(data: ReportData, judgement: Judgement, report: Path) -> str:
     return "\n".join([f"{name} is not as expected", *lines, f"report: {report}"])
 
 
-def _headlines(data: ReportData, judgement: Judgement) -> Iterator[str]:
+def _headlines(data: ReportData, judgement: Judgement) -> Sequence[str]:
     """The headline of the first target that violates something, which is all that a terminal has room for."""
+    from bittrue.report.words import sentences
+
     broken = {found.target for found in judgement.violations}
-    for outcome in data.targets:
-        if outcome.target in broken and outcome.diagnosis is not None:
-            yield outcome.diagnosis.headline
-            return
+    said = (one.diagnosis.headline for one in data.targets if one.target in broken and one.diagnosis is not None)
+    return sentences(next(said, ""))

@@ -1,7 +1,7 @@
 /**
  * Exact models in Node or in a page, by the npm package alone: hashes of their outputs, whole and row by row.
  *
- * In Node: `node everywhere.mjs PACKAGE FOLDER NAME…` prints them as JSON.
+ * A model called NAME.whole has no batch that could be split. In Node: `node everywhere.mjs PACKAGE FOLDER NAME…` prints them as JSON.
  */
 
 /**
@@ -19,7 +19,7 @@ export async function hashesOf(base, names, read) {
     const model = await load(await read(`${name}.safetensors`));
     const fed = tensorsOf(await read(`${name}.inputs.safetensors`));
     const whole = [model.predict(fed)].flat();
-    const rows = whole.every(({ shape }) => shape[0] === whole[0].shape[0]) ? inRows(model, fed) : whole;
+    const rows = name.endsWith(".whole") ? whole : inRows(model, fed);
     const worker = i === 0 ? await loadInWorker(await read(`${name}.safetensors`)) : null;
     const there = worker && [await worker.predict(fed)].flat();
     found[name] = { whole: await hash(whole), split: await hash(rows), worker: there && (await hash(there)) };

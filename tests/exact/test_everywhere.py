@@ -102,6 +102,37 @@ def test_architectures(place: str, known_architectures: Given) -> None:
     agree(known_architectures[0], computed_in(place, known_architectures[1]))
 
 
+def conformance() -> dict[str, Built]:
+    """The sample of layers, operations and sequences that is held against the oracle elsewhere, all in one."""
+    import keras
+    import test_conformance as sample
+
+    from bittrue.exact.export import lowered
+
+    builds = [(sample.layer_build(case), sample.random_inputs(case[2])) for case in sample.layer_cases.CASES]
+    for cases in (sample.operation_cases.CASES, sample.sequence_cases.CASES):
+        builds += [(sample.built(case), sample.inputs_of(case)) for case in cases]
+    found = {}
+    for at, (build, inputs) in enumerate(builds[:: sample.STEP]):
+        keras.utils.set_random_seed(at)
+        plan, constants = lowered(sample.graph_of(sample.keras_model(build, inputs)))
+        fed = {item.name: x.astype(item.dtype) for item, x in zip(plan.inputs, inputs, strict=True)}
+        found[f"{at}.whole"] = plan, constants, fed
+    return found
+
+
+@pytest.fixture(scope="module")
+def known_conformance(tmp_path_factory: pytest.TempPathFactory) -> Given:
+    return prepared(conformance(), tmp_path_factory.mktemp("conformance"))
+
+
+@pytest.mark.slow
+@pytest.mark.needs("tensorflow")
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_conformance_cases(place: str, known_conformance: Given) -> None:
+    agree(known_conformance[0], computed_in(place, known_conformance[1]))
+
+
 @pytest.mark.needs("tensorflow")
 def test_architectures_give_the_bits_they_always_gave(known_architectures: Given) -> None:
     assert known_architectures[0] == json.loads(golden_architectures.GOLDEN.read_text(encoding="utf-8"))

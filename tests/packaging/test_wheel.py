@@ -34,6 +34,7 @@ CARRIED = {
     "exact/spec.md",
     "py.typed",
     "report/result-1.schema.json",
+    "web/exact/index.js",
     "web/index.html",
     "web/node-agent.mjs",
 }

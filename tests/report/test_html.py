@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,3 +183,11 @@ def test_a_large_report_opens_in_a_real_browser(tmp_path: Path):
         buttons[7].send_keys(Keys.ARROW_RIGHT)
         assert "layer_1 on chrome:b1" in chrome.find_element(By.ID, "detail-title").text
         assert len(chrome.find_elements(By.CSS_SELECTOR, ".chart canvas")) == 3
+        # What is promised to readers, so held here and not only measured: the best of several, as machines are shared.
+        assert min(_seconds_to_open(chrome, page) for _ in range(5)) < 1
+
+
+def _seconds_to_open(chrome: Any, page: Path) -> float:
+    chrome.get(page.as_uri())
+    ended = chrome.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
+    return float(ended) / 1000

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -331,6 +333,12 @@ class Phone:
     def press(self, button: str) -> None:
         self.driver.execute_script(f"document.getElementById('{button}').click()")
 
+    def until_sending(self) -> None:
+        deadline = time.monotonic() + 60
+        while "MiB" not in self.text():
+            assert time.monotonic() < deadline, self.text()
+            time.sleep(0.02)
+
     def text(self) -> str:
         return str(self.driver.execute_script("return document.body.innerText"))
 
@@ -436,6 +444,7 @@ def test_a_tab_that_is_closed_half_way(host_for: Callable[..., Host], tmp_path: 
     phone.until("ready")
     phone.press("start")
     phone.until("running")
+    phone.until_sending()
     phone.open("about:blank")
     assert isinstance(going.end(), TargetDied)
     assert offered(person.invited[0].url) == {"state": "idle"}
@@ -449,3 +458,34 @@ def test_a_wrong_address_looks_like_a_page(host_for: Callable[..., Host], phone:
     assert "This address leads nowhere" in phone.text()
     style = "return getComputedStyle(document.querySelector('h1')).textTransform"
     assert phone.driver.execute_script(style) == "uppercase"  # its own style is allowed, and nothing else
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.needs("chrome", "node", "tensorflow")
+def test_the_command_says_where_and_puts_the_device_into_the_result(tmp_path: Path, phone: Phone):
+    import keras
+
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="d")], name="small").save(tmp_path / "m.keras")
+    words = ["check", "m.keras", "--in", "device:webgl", "node:cpu", "--listen", "127.0.0.1", "--json", "-", "--quiet"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "bittrue", *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with command:
+        assert command.stderr is not None
+        line = next(line for line in command.stderr if line.startswith("Open http://127.0.0.1:"))
+        url = line.split()[1]
+        phone.open(url)
+        phone.until("ready")
+        phone.press("start")
+        result = json.loads(command.communicate(timeout=120)[0])
+    device, node = result["targets"]
+    assert (command.returncode, device["target"], node["target"]) == (0, "device:webgl", "node:cpu")
+    assert device["provenance"]["adapter"]
+    assert device["provenance"]["details"]["user_agent"] == phone.driver.execute_script("return navigator.userAgent")
+    with pytest.raises(OSError, match="refused"):
+        get(url)

@@ -59,6 +59,28 @@ def test_exact_has_one_version_and_no_flags(engine: str, rest: str) -> None:
         Target.parse(f"{engine}:exact{rest}")
 
 
+def test_f16_is_short_for_half_float_textures() -> None:
+    target = Target.parse("chrome:webgl+f16")
+    assert target.is_half
+    assert str(target) == "chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true"
+    assert Target.parse("device:webgl@4.22.0+f16+DEBUG=true").flags[0] == ("WEBGL_FORCE_F16_TEXTURES", "true")
+    assert not Target.parse("chrome:webgl").is_half
+
+
+@pytest.mark.parametrize("spec", ["chrome:wasm+f16", "node:cpu+f16", "chrome:webgl+f16+f16"])
+def test_f16_is_webgls_and_given_once(spec: str) -> None:
+    with pytest.raises(TargetError, match=r"half-float textures|twice"):
+        Target.parse(spec)
+
+
+def test_a_device_is_its_graphics_processor_and_its_cpu() -> None:
+    whole = [Target("device", "webgl"), Target("device", "wasm")]
+    assert parse_targets(["node:cpu,device"]) == [Target("node", "cpu"), *whole]
+    assert parse_targets(["device:webgl", "device"]) == whole
+    with pytest.raises(TargetError, match="did you mean device:"):
+        Target.parse("device")
+
+
 @pytest.mark.parametrize(
     ("spec", "nearest"),
     [

@@ -92,7 +92,8 @@ def rearranged(value: Array) -> Iterator[tuple[str, Array]]:
         if value.shape[axis] > 1:
             yield f"reversed along axis {axis}", np.flip(value, axis)
     if value.ndim >= 4:
-        yield "with its spatial axes reversed (a convolution for a cross-correlation)", np.flip(value, (0, 1))
+        spatial = tuple(range(value.ndim - 2))
+        yield "with its spatial axes reversed (a convolution for a cross-correlation)", np.flip(value, spatial)
     yield "shifted by one element", np.roll(value, 1)
     yield "shifted back by one element", np.roll(value, -1)
 

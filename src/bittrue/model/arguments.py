@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from bittrue.graph.model import Call, TensorRef
 
 from .keras_facts import NeedsKeras
 
-__all__ = ["calls_of", "flat", "reference"]
+__all__ = ["calls_of", "completed", "flat", "reference"]
 
 _PLAIN = (bool, int, float, str)
 
@@ -41,6 +41,28 @@ def flat(value: Any) -> Iterator[Any]:
             yield from flat(item)
     else:
         yield value
+
+
+def completed(call: Call, names: Sequence[str], training: bool | None) -> Call:
+    """``call`` with what Keras adds while it builds a model without masks: that there are none, and no training.
+
+    ``names`` are the parameters of the layer's ``call``, ``training`` the default of that one.
+    """
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    added: dict[str, Any] = {}
+    if "training" in names and "training" not in given and training is not None:
+        added["training"] = training
+    tensors = {name: value for name, value in given.items() if Call((value,)).inputs}
+    for name, value in tensors.items():
+        mask = "mask" if len(tensors) == 1 else f"{name}_mask"
+        if mask in names and given.get(mask) is None:
+            added[mask] = _without(value)
+    return Call(call.args, {**call.kwargs, **added})
+
+
+def _without(value: Any) -> Any:
+    """None for each tensor in a structure."""
+    return [_without(item) for item in value] if isinstance(value, list | tuple) else None
 
 
 def _call(node: Any) -> Call:

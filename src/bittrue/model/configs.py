@@ -22,6 +22,15 @@ _FLOAT32 = ("float32", None)
 _WRAPPED = ("layer", "backward_layer", "cell")
 _OPERATIONS = ("keras.src.ops.", "keras.src.activations.")
 _APPLICATIONS = "keras.src.applications."
+_FORGOTTEN = {
+    "Embedding": "input_length",
+    "GRU": "implementation",
+    "GRUCell": "implementation",
+    "InputLayer": "batch_input_shape",
+    "LSTM": "implementation",
+    "LSTMCell": "implementation",
+}
+"""Options of Keras 2 that Keras 3 takes and does not write again; how a step is computed is no part of what."""
 _CELLS = frozenset({"GRUCell", "LSTMCell", "SimpleRNNCell", "StackedRNNCells"})
 
 
@@ -75,7 +84,7 @@ def plain(value: Any) -> Any:
 
 def _canonical(kind: str, facts: ClassFacts, config: dict[str, Any]) -> dict[str, Any]:
     assert facts.keys is not None
-    known = {*facts.keys, *facts.options, *(("batch_input_shape",) if kind == "InputLayer" else ())}
+    known = {*facts.keys, *facts.options, _FORGOTTEN.get(kind)}
     strange = next((key for key in config if key not in known), None)
     if strange is not None:
         raise NeedsKeras(f"the option {strange} of {kind}")
@@ -90,13 +99,16 @@ def _canonical(kind: str, facts: ClassFacts, config: dict[str, Any]) -> dict[str
             config[key] = _inner(config[key])
     if isinstance(config.get("cells"), list):
         config["cells"] = [_inner(cell) for cell in config["cells"]]
+    if kind in _FORGOTTEN and kind != "InputLayer":
+        config.pop(_FORGOTTEN[kind], None)
     if kind in _MADE:
         _MADE[kind](config)
     missing = next((key for key in facts.keys if key not in config and key not in facts.defaults), None)
     if missing is not None:
         raise NeedsKeras(f"the missing option {missing} of {kind}")
     ordered = {key: config.get(key, facts.defaults.get(key)) for key in facts.keys}
-    others = {key: value for key, value in config.items() if key not in ordered and key != "trainable"}
+    unwritten = (*ordered, "trainable")
+    others = {key: value for key, value in config.items() if key not in unwritten and value is not None}
     return {**ordered, **others}
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from bittrue.graph.masks import makes_mask
 from bittrue.graph.model import Call, Graph, InputSpec, LayerNode, TensorRef
 
-from .arguments import calls_of, flat, reference
+from .arguments import calls_of, completed, flat, reference
 from .configs import layer_config
-from .keras_facts import NeedsKeras
+from .keras_facts import NeedsKeras, keras_class, published_name
 from .ordering import Node, ordered
 
 __all__ = ["described_graph"]
@@ -26,6 +26,7 @@ _MODEL_KEYS = frozenset({"name", "trainable", "layers", "input_layers", "output_
 _CHAIN_KEYS = frozenset({"name", "trainable", "dtype", "layers", "build_input_shape"})
 _DTYPES = frozenset({"float32", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "bool"})
 _DEEPEST = 50
+_MODEL_CALL = ("inputs", "training", "mask")
 
 
 def described_graph(entry: Config, *, masks: bool) -> Graph:
@@ -69,6 +70,8 @@ class _Model:
             if not isinstance(entry, Mapping):
                 raise NeedsKeras("an entry that is no layer")
             layer = _layer(entry, masks, deepest)
+            if not masks:
+                layer = replace(layer, calls=tuple(_completed(layer, call) for call in layer.calls))
             if makes_mask(layer) and not masks:
                 raise NeedsKeras("a mask that Keras sends along unseen")
             yield layer
@@ -153,6 +156,14 @@ def _layer(entry: Config, masks: bool, deepest: int) -> LayerNode:
     if entry.get("name", name) != name or (found.class_name == "InputLayer" and calls):
         raise NeedsKeras("a layer that is called otherwise elsewhere")
     return LayerNode(name, found.class_name, found.module, found.config, (), calls)
+
+
+def _completed(layer: LayerNode, call: Call) -> Call:
+    """``call`` as Keras makes it where a file does not say all of it."""
+    if layer.subgraph is not None:
+        return completed(call, _MODEL_CALL, None)
+    facts = keras_class(published_name(layer.class_name)) if layer.module.startswith("keras.") else None
+    return call if facts is None else completed(call, facts.call, facts.training)
 
 
 def _name(config: Config) -> str:

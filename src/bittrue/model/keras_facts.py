@@ -26,7 +26,8 @@ class ClassFacts:
     """One public class: ``options`` are the names in its constructors, ``keys`` those of its configuration in order.
 
     ``defaults``: for the keys that need not be given, what they stand for. ``keys`` is None where it is not known.
-    ``type`` and ``module`` are the class's own, which it may not be published under.
+    ``type`` and ``module`` are the class's own, which it may not be published under. ``call``: the names of what it is
+    called with; ``training`` is what it takes for that one where nothing is said.
     """
 
     type: str
@@ -34,6 +35,8 @@ class ClassFacts:
     options: frozenset[str]
     keys: tuple[str, ...] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    call: tuple[str, ...] = ()
+    training: bool | None = None
 
 
 def keras_class(name: str) -> ClassFacts | None:
@@ -68,4 +71,12 @@ def _classes() -> Mapping[str, ClassFacts]:
 def _facts(name: str, entry: Mapping[str, Any], *, name_taken: bool) -> ClassFacts:
     keys = tuple(entry["keys"]) if "keys" in entry else None
     module = "keras.layers" if name_taken or "module" not in entry else entry["module"]
-    return ClassFacts(entry.get("type", name), module, frozenset(entry["options"]), keys, entry.get("defaults", {}))
+    return ClassFacts(
+        entry.get("type", name),
+        module,
+        frozenset(entry["options"]),
+        keys,
+        entry.get("defaults", {}),
+        tuple(entry.get("call", ())),
+        entry.get("training"),
+    )

@@ -19,8 +19,9 @@ Shape = tuple[int | None, ...]
 @dataclass(frozen=True)
 class Slot:
     """One weight. ``path`` leads to the object that owns it, from the layer (``""``: the layer itself); it is the
-    owner's ``index``-th. ``copies`` are further places of the same weight. ``dtype`` is what it is if not float32; ``int`` depends on the
-    backend that wrote it."""
+    owner's ``index``-th. ``copies`` are further places of the same weight. ``dtype`` is what it is if not float32;
+    how wide an ``int`` is depends on the backend that wrote it.
+    """
 
     name: str
     shape: tuple[int, ...]

@@ -11,13 +11,25 @@ from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from math import isnan
+from typing import Protocol
 
-from bittrue.comparison import Metrics
 from bittrue.diagnosis import LayerDiagnosis, Verdict
 
 from .data import LayerRow, ReportData, TargetOutcome
 
-__all__ = ["CallResult", "Deviation", "Expectations", "Judgement", "Tolerance", "Violation", "calls_of", "judge"]
+__all__ = [
+    "CallResult",
+    "Deviation",
+    "Expectations",
+    "Judged",
+    "Judgement",
+    "Measured",
+    "Tolerance",
+    "Violation",
+    "calls_of",
+    "judge",
+    "judge_calls",
+]
 
 
 @dataclass(frozen=True)
@@ -41,24 +53,19 @@ class Tolerance:
         """Whether it speaks of this layer (``dense``, ``outer/dense#1``) on this target."""
         return _fits(layer, self.layers) and _fits(target, self.targets)
 
-    def broken_by(self, call: CallResult) -> str | None:
+    def broken_by(self, call: Judged) -> str | None:
         """How the call is outside of it, in a phrase; None where it is inside."""
         if self.at_most is not None and call.verdict > self.at_most:
             return f"{call.verdict}, where at most {self.at_most} is allowed"
-        return next(filter(None, (self._beyond(row) for row in call.rows)), None)
+        return next(filter(None, (self._beyond(found) for found in call.measured)), None)
 
-    def _beyond(self, row: LayerRow) -> str | None:
+    def _beyond(self, found: Measured) -> str | None:
         bounds = (("absolute", self.absolute), ("relative", self.relative), ("ulp", self.ulp))
         given = [(name, bound) for name, bound in bounds if bound is not None]
-        if not given:
-            return None
-        found = row.pair.metrics
-        if found is None:
-            return f"it cannot be measured ({row.pair.problem})"
-        if found.mismatched_nan or found.mismatched_inf:
-            return f"{found.mismatched_nan + found.mismatched_inf} values are NaN or infinite on one side alone"
+        if given and found.problem:
+            return found.problem
         for name, bound in given:
-            value = _measured(found, name)
+            value = getattr(found, name)
             if value > bound:
                 return f"its {_WORDS[name]} is {value:.3g}, where at most {bound:.3g} is allowed"
         return None
@@ -106,6 +113,48 @@ class Expectations:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """One output tensor: its largest difference, in the tensor's unit, over its largest value, and in ULP.
+
+    ``problem`` says, in a phrase, why no bound can hold of it: a shape that does not fit, a NaN on one side alone.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    ulp: float = 0.0
+    problem: str = ""
+
+    @classmethod
+    def of(cls, row: LayerRow) -> Measured:
+        """The figures of one row of a result."""
+        found = row.pair.metrics
+        if found is None:
+            return cls(problem=f"it cannot be measured ({row.pair.problem})")
+        odd = found.mismatched_nan + found.mismatched_inf
+        problem = f"{odd} values are NaN or infinite on one side alone" if odd else ""
+        return cls(*map(_number, (found.max_abs, found.max_abs_to_scale, found.max_ulp)), problem)
+
+
+class Judged(Protocol):
+    """What is held to what is expected: one call of one layer on one target."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def class_name(self) -> str: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def measured(self) -> Sequence[Measured]: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def fix(self) -> str: ...
+
+
+@dataclass(frozen=True)
 class CallResult:
     """One call of one layer on one target: its verdict and its outputs.
 
@@ -118,6 +167,11 @@ class CallResult:
     verdict: Verdict
     diagnosis: LayerDiagnosis | None
     rows: tuple[LayerRow, ...]
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """The figures of its outputs."""
+        return tuple(map(Measured.of, self.rows))
 
     @property
     def fix(self) -> str:
@@ -197,33 +251,41 @@ def _verdict(entry: LayerDiagnosis | None, rows: Sequence[LayerRow]) -> Verdict:
 
 def judge(data: ReportData, expected: Expectations, today: date) -> Judgement:
     """Hold a result to what is expected of it. Targets that did not deliver are left to the caller."""
+    calls: list[CallResult] = []
+    whole: list[Violation] = []
+    for outcome in data.targets:
+        if outcome.comparison is not None:
+            found = calls_of(data, outcome)
+            calls += found
+            whole += _whole(outcome, found, expected)
+    return judge_calls(calls, expected, today, whole)
+
+
+def judge_calls(
+    calls: Sequence[Judged], expected: Expectations, today: date, whole: Sequence[Violation] = ()
+) -> Judgement:
+    """Hold calls to what is expected of them; ``whole`` are violations of runs that no call shows."""
     violations: list[Violation] = []
     excused: list[tuple[Violation, Deviation]] = []
     met: dict[Deviation, bool] = {}
-    for outcome in data.targets:
-        if outcome.comparison is None:
-            continue
-        calls = calls_of(data, outcome)
-        for call in calls:
-            fitting = [one for one in expected.deviations if one.allowed.fits(call.name, call.target)]
-            what = expected.limit(call.name, call.target).broken_by(call)
-            excuse = _excuse(fitting, call, today) if what else None
-            for deviation in fitting:
-                met[deviation] = met.get(deviation, False) or what is not None
-            if what is not None:
-                found = _violation(call, what)
-                excused += [(found, excuse)] if excuse else []
-                violations += [] if excuse else [found]
-        violations += _whole(outcome, calls, expected)
-    return Judgement((*violations, *_expired(met, today)), tuple(excused), tuple(_unneeded(met, today)))
+    for call in calls:
+        fitting = [one for one in expected.deviations if one.allowed.fits(call.name, call.target)]
+        what = expected.limit(call.name, call.target).broken_by(call)
+        for deviation in fitting:
+            met[deviation] = met.get(deviation, False) or what is not None
+        if what is not None:
+            found, excuse = _violation(call, what), _excuse(fitting, call, today)
+            excused += [(found, excuse)] if excuse else []
+            violations += [] if excuse else [found]
+    return Judgement((*violations, *whole, *_expired(met, today)), tuple(excused), tuple(_unneeded(met, today)))
 
 
-def _excuse(fitting: Sequence[Deviation], call: CallResult, today: date) -> Deviation | None:
+def _excuse(fitting: Sequence[Deviation], call: Judged, today: date) -> Deviation | None:
     holding = (one for one in fitting if not one.expired(today) and one.allowed.broken_by(call) is None)
     return next(holding, None)
 
 
-def _violation(call: CallResult, what: str) -> Violation:
+def _violation(call: Judged, what: str) -> Violation:
     return Violation(call.target, call.name, call.class_name, call.verdict, what, call.sentence, call.fix)
 
 
@@ -261,7 +323,6 @@ def _fits(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _measured(found: Metrics, name: str) -> float:
-    """A figure of ``Tolerance``; 0 where there is no finite value to measure or no float."""
-    value = {"absolute": found.max_abs, "relative": found.max_abs_to_scale, "ulp": found.max_ulp}[name]
+def _number(value: float | None) -> float:
+    """A figure; 0 where there is no finite value to measure or no float."""
     return 0.0 if value is None or isnan(value) else float(value)

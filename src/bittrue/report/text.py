@@ -22,7 +22,7 @@ from .verdict_text import print_verdicts
 
 __all__ = ["TextReporter", "short"]
 
-_ROWS = 12
+_ROWS = 8
 """Layers shown of one target in a report that is not the experiment's."""
 
 _SHAPE = {"box": None, "pad_edge": False, "title_justify": "left", "title_style": "bold"}
@@ -41,9 +41,9 @@ class TextReporter:
             _experiment(data, console)
         _headline(data, console)
         _targets_table(data, console)
-        for group in data.groups:
-            if not group[0].identical:
-                _layers_table(data, group, console)
+        differing = [group for group in data.groups if not group[0].identical]
+        for group in differing if data.command == "demo" else _most_telling(differing):
+            _layers_table(data, group, console)
         _remarks(data, console)
         _exact(data, console)
 
@@ -163,6 +163,15 @@ def _identical(outcome: TargetOutcome, measured: Sequence[Metrics], layers: int)
 
 def _average(metrics: Metrics | None) -> float | None:
     return metrics.average_difference if metrics else None
+
+
+def _most_telling(groups: Sequence[list[TargetOutcome]]) -> Sequence[list[TargetOutcome]]:
+    """Those with the most serious verdict, the first of them: the rest is in the JSON and in the HTML report."""
+
+    def severity(group: list[TargetOutcome]) -> int:
+        return group[0].diagnosis.verdict.severity if group[0].diagnosis else 0
+
+    return sorted(groups, key=severity, reverse=True)[:1]
 
 
 def _layers_table(data: ReportData, group: Sequence[TargetOutcome], console: Console) -> None:

@@ -74,7 +74,7 @@ def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:
 
 
 def _assumptions(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
-    found = dict.fromkeys(text for outcome in outcomes if outcome.diagnosis for text in outcome.diagnosis.assumes)
+    found = {text for outcome in outcomes if outcome.diagnosis for text in outcome.diagnosis.assumes}
     if found:
-        yield "The bounds assume, where nobody promises it:"
-    yield from (f"- {text}" for text in found)
+        count = f"{len(found)} thing{'s' * (len(found) > 1)} that no backend promises"
+        yield f"The bounds assume {count}: named in the JSON, in the HTML report and by 'bittrue explain'."

@@ -41,6 +41,8 @@ let connection = null;
 let offer = null;
 /** Whether the connection was ever there. */
 let opened = false;
+/** Whether it has gone on by itself to the session after one that a person had started. */
+let tried = false;
 
 /**
  * Show a state: what it is called, and a sentence about it.
@@ -87,7 +89,9 @@ async function look() {
 
 /** @param {Offer} found */
 function propose(found) {
-  if (new URLSearchParams(location.search).get("go") === found.session) {
+  const agreed = new URLSearchParams(location.search).get("go") === found.session;
+  if (agreed && !tried) {
+    tried = true;
     start();
     return;
   }
@@ -108,8 +112,15 @@ function count(number, what) {
   return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
 }
 
-async function start() {
-  if (offer === null || connection !== null) return;
+/** @type {Promise<void> | null} */
+let starting = null;
+
+function start() {
+  if (starting === null) starting = connect();
+}
+
+async function connect() {
+  if (offer === null) return;
   show("running", `Running “${offer.model}”`);
   view.element("phase").textContent = "Connecting";
   keepAwake();
@@ -142,6 +153,7 @@ function stopped() {
 async function lost(over) {
   if (!opened) {
     connection = null;
+    starting = null;
     await look(); // somebody else was faster, or the run is over
     return;
   }
@@ -152,6 +164,7 @@ async function lost(over) {
 }
 
 async function cancel() {
+  await starting;
   await connection?.cancel();
   show("cancelled", "Cancelled", "Nothing more is run here. The computer keeps what had arrived and goes on with its other targets.");
 }

@@ -119,6 +119,8 @@ export class Connection {
     this.scratch = new Uint8Array(MAX_PAYLOAD + 2 ** 16); // one frame after another is made here, so none becomes garbage
     this.turned = performance.now();
     this.leaving = false;
+    /** Whether it was cancelled before there was anybody to tell. */
+    this.refused = false;
     const ends = { stop: () => this.stop(), goto: (/** @type {string} */ url) => this.goTo(url) };
     this.session = new Session(this.platform(), (header, payload) => this.emit(header, payload), ends);
     this.socket.onopen = () => void this.open();
@@ -145,9 +147,10 @@ export class Connection {
     };
   }
 
-  open() {
+  async open() {
     this.happenings.opened?.();
-    return this.session.start();
+    await this.session.start();
+    if (this.refused) await this.cancel();
   }
 
   /** @param {Uint8Array} frame */
@@ -171,8 +174,9 @@ export class Connection {
   }
 
   /** A person wants no more of it. */
-  cancel() {
-    return this.session.fail(new Failure("cancelled", "it was cancelled on the device"));
+  async cancel() {
+    this.refused = this.socket.readyState === WebSocket.CONNECTING;
+    if (!this.refused) await this.session.fail(new Failure("cancelled", "it was cancelled on the device"));
   }
 
   /** @param {Header} header @param {Uint8Array} [payload] */

@@ -61,11 +61,12 @@ class WeightsStale:
 
 
 def _owner(evidence: Evidence, name: str, value: Array) -> str | None:
-    if not np.any(value != value.reshape(-1)[:1]) and value.size > 1:
-        return None  # constants belong to everybody
+    constant = value.size > 1 and not np.any(value != value.reshape(-1)[:1])
     for path, layer in evidence.graph.walk():
+        own = "/".join(path) == evidence.call.name
+        if constant and not own:
+            continue  # constants belong to everybody
         for weight in layer.weights:
-            own = "/".join(path) == evidence.call.name
             if same_bits(weight.value, value) and not (own and weight.name == name):
                 return f"{weight.name!r}" + ("" if own else f" of {'/'.join(path)!r}")
     return None
