@@ -38,7 +38,7 @@ def generated() -> Iterator[tuple[str, str]]:
 
 
 def relinked(text: str, document: str) -> str:
-    """``text`` with links that hold on the site; ``document`` is the file that it is from, relative to the repository."""
+    """``text`` with links that hold on the site; ``document`` is the file it is from, relative to the repository."""
 
     def link(found: re.Match[str]) -> str:
         there = _resolved(PurePosixPath(document).parent, found[2])

@@ -1,7 +1,7 @@
 """Every message that Bittrue stops with, read off its source: a page of the documentation (``make docs``).
 
-A sentence is what stands in the call of an exception of ``errors.py``, or of ``refused``, which makes one; in the page's
-code, of a ``Failure``. What is filled in when it is raised is written as "…".
+A sentence is what stands in the call of an exception of ``errors.py``, or of ``refused``, which makes one; in the
+page's code, of a ``Failure``. What is filled in when it is raised is written as "…".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAKERS = {"refused": "Unsupported", "NeedsKeras": "ModelError"}
 """Functions and classes that end as an exception of the tree, and as which."""
 REMEDIES = {
     "UsageError": "Write it as the sentence says; `bittrue COMMAND --help` lists what is possible.",
-    "TargetError": "A target is `engine[/runtime]:backend[@version][+FLAG=VALUE…]`; the sentence names the nearest one.",
+    "TargetError": "A target is `engine[/runtime]:backend[@version][+FLAG=VALUE…]`; the sentence names the nearest.",
     "InputError": "Name the tensors as the model's inputs are named, in their shapes and dtypes: `bittrue lint MODEL`.",
     "ModelError": "Save the model once more as `.keras`, and give the file's own path.",
     "UntrustedCode": "Look at what the file would run. If it is yours: `--custom MODULE:CLASS`, or `--trust`.",
@@ -35,7 +35,7 @@ REMEDIES = {
     "BackendFallback": "The backend does not work in this browser on this machine: choose the one that answered.",
     "ProtocolError": "Two versions of Bittrue talk to one another, or something else answers: start the run again.",
     "TargetCancelled": "Nothing is wrong: somebody said no there.",
-    "TargetDied": "Too little memory, or a lost graphics context: a smaller `--batch` or `--budget`, a longer `--timeout`.",
+    "TargetDied": "Too little memory, a lost graphics context: lower `--batch` or `--budget`, raise `--timeout`.",
 }
 """What helps for all messages of a class, beside what each of them says itself."""
 

@@ -151,6 +151,7 @@ def judged(reference: Trace, candidate: Trace, graph: Graph) -> dict[str, Any]:
         "seconds": seconds,
         "tolerances": {name: first_over(reference, candidate, *limits) for name, limits in TOLERANCES.items()},
         "layers": len(found.entries),
+        "values": sum(out.own.size + out.reference.size for entry in found.entries for out in entry.outputs),
     }
 
 

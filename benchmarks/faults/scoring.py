@@ -130,6 +130,7 @@ def _summary(rows: Sequence[Row], total: Score) -> Iterator[str]:
     yield "| | Bittrue | first layer over 1e-3 | over 1e-5 | Polygraphy's default (1e-5, 1e-5) |"
     yield "|---|---|---|---|---|"
     others = [_tolerance(rows, name) for name in TOLERANCES]
+    values = sum(row["clean"].get("values", 0) for row in rows)
     found = [_share(total.runs_found, total.runs), *(_share(other[0], total.runs) for other in others)]
     yield "| spoilt runs noticed (recall) | " + " | ".join(found) + " |"
     clean = [_share(total.clean_accused, total.clean), *(_share(other[1], total.clean) for other in others)]
@@ -147,6 +148,7 @@ def _summary(rows: Sequence[Row], total: Score) -> Iterator[str]:
         ("runs with several faults in which all are named", _share(total.several_all, total.several)),
         ("faults with a known cause, cause proven rightly (recall)", _share(total.explained, total.explicable)),
         ("causes claimed as proven that are right (precision)", _share(total.claims_right, total.claims)),
+        ("values of clean runs held to the bound, both sides", f"{values:,}"),
         ("seconds for one diagnosis, median; largest", f"{median(total.seconds):.2f}; {max(total.seconds):.1f}"),
     )
     yield from (f"| {words} | {figure} | | | |" for words, figure in alone)

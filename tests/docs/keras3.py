@@ -1,7 +1,7 @@
 """Keras 3 models as others bring them to TensorFlow.js: Keras's own configuration, and repairs that people try.
 
-Each repair makes one thing of the configuration as Keras 2 wrote it. They are no part of Bittrue, which converts from the
-meaning of the layers; here they lead from one of TensorFlow.js's errors to the next.
+Each repair makes one thing of the configuration as Keras 2 wrote it. They are no part of Bittrue, which converts from
+the meaning of the layers; here they lead from one of TensorFlow.js's errors to the next.
 """
 
 from __future__ import annotations

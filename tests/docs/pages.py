@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(
-    r"(?:^\*Not run by the tests: (?P<reason>[^*]+)\.\*\n\n)?^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```", re.M | re.S
+    r"(?:^\*Not run by the tests: (?P<reason>[^*]+)\.\*\n\n)?"
+    r"^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```",
+    re.MULTILINE | re.DOTALL,
 )
 
 

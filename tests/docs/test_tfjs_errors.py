@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conversion.in_node import predict_all
+from tests.docs.keras3 import as_saved
+from tests.docs.pages import DOCS, blocks, commands, fits
 
 from bittrue.errors import TargetUnavailable
 from bittrue.runtimes.discovery import find_node
 from bittrue.runtimes.tfjs import BUNDLED, tfjs_files
-from tests.conversion.in_node import predict_all
-from tests.docs.keras3 import as_saved
-from tests.docs.pages import DOCS, blocks, commands, fits
 
 PAGES = sorted(path for path in (DOCS / "errors").glob("*.md") if path.name != "index.md")
 pytestmark = [pytest.mark.browser, pytest.mark.needs("node", "tensorflow")]

@@ -467,7 +467,20 @@ def test_the_command_says_where_and_puts_the_device_into_the_result(tmp_path: Pa
     import keras
 
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="d")], name="small").save(tmp_path / "m.keras")
-    words = ["check", "m.keras", "--in", "device:webgl", "node:cpu", "--listen", "127.0.0.1", "--json", "-", "--quiet"]
+    words = [
+        "check",
+        "m.keras",
+        "--in",
+        "device:webgl",
+        "node:cpu",
+        "--listen",
+        "127.0.0.1",
+        "--json",
+        "-",
+        "--quiet",
+        "--wait",
+        "60",
+    ]
     command = subprocess.Popen(
         [sys.executable, "-m", "bittrue", *words],
         cwd=tmp_path,

@@ -132,7 +132,7 @@ class Measured:
             return cls(problem=f"it cannot be measured ({row.pair.problem})")
         odd = found.mismatched_nan + found.mismatched_inf
         problem = f"{odd} values are NaN or infinite on one side alone" if odd else ""
-        return cls(*map(_number, (found.max_abs, found.max_abs_to_scale, found.max_ulp)), problem)
+        return cls(_number(found.max_abs), _number(found.max_abs_to_scale), _number(found.max_ulp), problem)
 
 
 class Judged(Protocol):

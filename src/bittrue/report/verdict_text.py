@@ -38,11 +38,12 @@ def print_verdicts(data: ReportData, console: Console) -> None:
         console.print(Text.assemble("\n", verdict, f"  {names}"), soft_wrap=True)
         lead, *more = sentences(diagnosis.headline)
         _paragraph(console, lead)
-        for sentence in more:
-            if sentence not in said:
-                _point(console, sentence)
-        said.update(more)
         first = diagnosis.first_fault
+        if first is not None or not said:  # of further targets that are as they should be, the answer is enough
+            for sentence in more:
+                if sentence not in said:
+                    _point(console, sentence)
+        said.update(more)
         for line in _others([entry for entry in diagnosis.faults if entry is not first]):
             _point(console, line)
     for line in _assumptions(data.targets):

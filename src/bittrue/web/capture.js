@@ -72,7 +72,7 @@ export class Capture {
     this.top = { plan: this.plan, path: [], given: null, events: [] };
     const frame = this.top;
     const layers = [...this.plan.layers()].map(([layer]) => layer);
-    layers.forEach((layer) => this.#hook(layer));
+    layers.forEach((layer) => this._hook(layer));
     try {
       const outputs = predict();
       try {
@@ -90,18 +90,18 @@ export class Capture {
   }
 
   /** @param {Layer} layer */
-  #hook(layer) {
+  _hook(layer) {
     const apply = layer.apply;
     layer.apply = (inputs, kwargs) => {
       const outer = /** @type {Frame} */ (this.top);
-      const event = this.#begin(outer, layer, listOf(inputs), kwargs);
+      const event = this._begin(outer, layer, listOf(inputs), kwargs);
       if (event.child) this.top = event.child;
       try {
         const output = apply.call(layer, inputs, kwargs);
-        this.#end(outer, event, listOf(output));
+        this._end(outer, event, listOf(output));
         return output;
       } catch (error) {
-        this.failedAt ??= pathIn(outer, layer).join("/");
+        this.failedAt = this.failedAt ?? pathIn(outer, layer).join("/");
         throw error;
       } finally {
         this.top = outer;
@@ -110,26 +110,26 @@ export class Capture {
   }
 
   /** @param {Frame} frame @param {Layer} layer @param {Tensor[]} inputs @param {any} kwargs @returns {Event} */
-  #begin(frame, layer, inputs, kwargs) {
+  _begin(frame, layer, inputs, kwargs) {
     const path = pathIn(frame, layer);
     const plan = frame.plan.children.get(layer);
     const given = inputs.map(({ id, dtype }) => ({ id, dtype }));
     const child = plan ? { plan, path, given, events: [] } : null;
     /** @type {Event} */
     const event = { layer, inputs: inputs.map(({ id }) => id), outputs: [], child, call: null, continued: [] };
-    this.#see(event, path, null, received(layer, inputs, kwargs));
+    this._see(event, path, null, received(layer, inputs, kwargs));
     plan?.inputs.forEach((input, i) => {
-      if (!input.implicit) this.#see(event, [...path, ...input.path], i, [["output", 0, inputs[input.position]]]);
+      if (!input.implicit) this._see(event, [...path, ...input.path], i, [["output", 0, inputs[input.position]]]);
     });
     return event;
   }
 
   /** @param {Frame} frame @param {Event} event @param {Tensor[]} outputs */
-  #end(frame, event, outputs) {
+  _end(frame, event, outputs) {
     event.outputs = outputs.map(({ id }) => id);
     frame.events.push(event);
     const parts = outputs.map((tensor, index) => /** @type {[Kind, number, Tensor]} */ (["output", index, tensor]));
-    this.#see(event, pathIn(frame, event.layer), null, parts, frame);
+    this._see(event, pathIn(frame, event.layer), null, parts, frame);
   }
 
   /**
@@ -139,7 +139,7 @@ export class Capture {
    * @param {[Kind, number, Tensor][]} tensors
    * @param {Frame} [frame] given for outputs, which may be those of further models
    */
-  #see(event, path, input, tensors, frame) {
+  _see(event, path, input, tensors, frame) {
     const names = frame ? frame.plan.pathsOf(event.layer).map((own) => [...frame.path, ...own].join("/")) : [path.join("/")];
     if (!names.some(this.wanted)) return;
     const parts = tensors.map(([kind, index, tensor]) => partOf(kind, index, tensor));

@@ -64,14 +64,14 @@ export class GraphSubject {
   *layers() {
     for (const { path, class: kind, weights } of this.described) {
       const name = path.join("/");
-      const nodes = this.calls.filter((call) => call.path.join("/") === name).map((call) => (call.nodes.at(-1) ?? 0) + 1);
-      const held = weights.flatMap((node) => (node === null ? [] : [this.#describe(node)]));
+      const nodes = this.calls.filter((call) => call.path.join("/") === name).map((call) => (call.nodes[call.nodes.length - 1] ?? 0) + 1);
+      const held = weights.flatMap((node) => (node === null ? [] : [this._describe(node)]));
       yield { path, class: kind, nodes: Math.max(1, ...nodes), weights: held };
     }
   }
 
   /** @param {string} node */
-  #describe(node) {
+  _describe(node) {
     const { dtype, shape } = this.graph.weights[node][0];
     return { name: node, dtype, shape };
   }
@@ -85,7 +85,7 @@ export class GraphSubject {
 
   /** @param {number} batch @param {(path: string) => boolean} wanted */
   sizes(batch, wanted) {
-    const sizes = this.#wanted(batch, wanted).map(({ bytes }) => bytes);
+    const sizes = this._wanted(batch, wanted).map(({ bytes }) => bytes);
     return sizes.some(Number.isNaN) ? null : sizes;
   }
 
@@ -97,7 +97,7 @@ export class GraphSubject {
    */
   failingLayer({ feed }) {
     for (const { path, outputs } of this.calls) {
-      const nodes = outputs.map(({ node }) => node).filter((node) => this.#isComputed(node));
+      const nodes = outputs.map(({ node }) => node).filter((node) => this._isComputed(node));
       try {
         for (const node of nodes) listOf(this.graph.execute(feed, [node])).forEach((tensor) => tensor.dispose());
       } catch {
@@ -116,15 +116,15 @@ export class GraphSubject {
    * @returns {Promise<{calls: Call[], checks: Check[]}>}
    */
   async capture(run, report, wanted) {
-    await this.#sendInputs(run.feed, report, wanted);
+    await this._sendInputs(run.feed, report, wanted);
     const others = besides(this.held.most, this.sizes(run.batch, wanted), run.prediction);
     const passes = new GraphPasses(this, run, others, report);
-    await passes.go(this.#wanted(run.batch, wanted));
+    await passes.go(this._wanted(run.batch, wanted));
     return { calls: this.calls, checks: passes.checks() };
   }
 
   /** @param {Tensor[]} feed @param {Report} report @param {(path: string) => boolean} wanted */
-  async #sendInputs(feed, report, wanted) {
+  async _sendInputs(feed, report, wanted) {
     for (const { path, nodes, outputs } of this.calls) {
       if (!wanted(path.join("/"))) continue;
       for (const [index, { node }] of outputs.entries()) {
@@ -135,13 +135,13 @@ export class GraphSubject {
   }
 
   /** @param {number} batch @param {(path: string) => boolean} wanted @returns {Wanted[]} */
-  #wanted(batch, wanted) {
+  _wanted(batch, wanted) {
     /** @type {Map<string, Wanted>} */
     const found = new Map();
     for (const { path, nodes, outputs } of this.calls) {
       if (!wanted(path.join("/"))) continue;
       for (const [index, { node, dtype, shape }] of outputs.entries()) {
-        if (!this.#isComputed(node)) continue;
+        if (!this._isComputed(node)) continue;
         const one = found.get(node) ?? { node, bytes: bytesOf(dtype, shape, batch), uses: [] };
         found.set(node, one);
         one.uses.push({ call: { path, nodes }, index });
@@ -151,7 +151,7 @@ export class GraphSubject {
   }
 
   /** Neither fed nor a weight: executing those returns the tensor itself, which must live on. @param {string} node */
-  #isComputed(node) {
+  _isComputed(node) {
     return !this.places.has(node) && !(node in this.graph.weights);
   }
 }
@@ -180,28 +180,28 @@ class GraphPasses {
   async go(wanted) {
     const ends = wanted.length === 0 ? [0] : windowEnds(wanted.map(({ bytes }) => bytes), 0, this.run.budget - this.besides);
     this.windows = ends.length;
-    for (const [i, end] of ends.entries()) await this.#window(wanted.slice(ends[i - 1] ?? 0, end), i + 1);
+    for (const [i, end] of ends.entries()) await this._window(wanted.slice(ends[i - 1] ?? 0, end), i + 1);
   }
 
   /** @param {Wanted[]} wanted @param {number} window */
-  async #window(wanted, window) {
+  async _window(wanted, window) {
     await this.report.enter("capturing", window, this.windows);
     const again = this.last === null ? [] : [this.last.wanted.node];
     const nodes = [...new Set([...again, ...wanted.map(({ node }) => node), ...this.subject.outputs])];
-    const tensors = this.#execute(nodes);
+    const tensors = this._execute(nodes);
     try {
       this.run.watch();
       this.kept = Math.max(this.kept, nodes.reduce((sum, node) => sum + sizeOf(tensors.get(node)), 0));
-      await this.#compare(tensors);
+      await this._compare(tensors);
       await this.report.enter("sending", window, this.windows);
-      for (const one of wanted) await this.#send(one, /** @type {Tensor} */ (tensors.get(one.node)));
+      for (const one of wanted) await this._send(one, /** @type {Tensor} */ (tensors.get(one.node)));
     } finally {
       tensors.forEach((tensor) => tensor.dispose());
     }
   }
 
   /** @param {string[]} nodes @returns {Map<string, Tensor>} */
-  #execute(nodes) {
+  _execute(nodes) {
     const { graph } = this.subject;
     try {
       const tensors = listOf(graph.execute(this.run.feed, nodes));
@@ -212,22 +212,22 @@ class GraphPasses {
   }
 
   /** @param {Map<string, Tensor>} tensors */
-  async #compare(tensors) {
+  async _compare(tensors) {
     /** @type {Plain[]} */
     const outputs = [];
     for (const node of this.subject.outputs) outputs.push(await readTensor(/** @type {Tensor} */ (tensors.get(node))));
-    this.outputsDiffer ??= disagreement(this.run.prediction, outputs, this.run.names);
+    this.outputsDiffer = this.outputsDiffer ?? disagreement(this.run.prediction, outputs, this.run.names);
     discard(this.subject.tf, outputs);
     if (this.last === null) return;
     const { wanted, tensor } = this.last;
     const again = await readTensor(/** @type {Tensor} */ (tensors.get(wanted.node)));
-    this.passesDiffer ??= disagreement([tensor], [again], [wanted.uses[0].call.path.join("/")]);
+    this.passesDiffer = this.passesDiffer ?? disagreement([tensor], [again], [wanted.uses[0].call.path.join("/")]);
     discard(this.subject.tf, [again, tensor]);
     this.last = null;
   }
 
   /** @param {Wanted} wanted @param {Tensor} tensor */
-  async #send(wanted, tensor) {
+  async _send(wanted, tensor) {
     const read = await readTensor(tensor);
     for (const { call, index } of wanted.uses) await this.report.record("output", call, index, read);
     if (this.last !== null) discard(this.subject.tf, [this.last.tensor]);

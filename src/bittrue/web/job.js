@@ -4,7 +4,6 @@ import { loadArtifact } from "./artifact.js";
 import { readTensor } from "./bits.js";
 import { checkBatch, checkCalls, checkDevice, checkRuns, predictOnce, readAll } from "./checks.js";
 import { describeEnvironment, startBackend, watchDevice } from "./environment.js";
-import { startExact } from "./exact-model.js";
 import { Failure, messageOf, toFailure } from "./failure.js";
 import { makeFeed } from "./feed.js";
 import { GraphSubject } from "./graph-model.js";
@@ -39,7 +38,8 @@ export async function runJob(job, inbox, requests, platform, report, lose) {
   const received = job.stay ? [] : inbox.take(job.inputs);
   await report.enter("loading");
   const exact = job.artifact.format === "exact";
-  const { tf, subject, device = null } = await (exact ? startExact : startTensorFlow)(job, platform, report, lose);
+  const start = exact ? (await import("./exact-model.js")).startExact : startTensorFlow;
+  const { tf, subject, device = null } = await start(job, platform, report, lose);
   try {
     if (job.stay) await serve(tf, subject.model, job.inputs, inbox, requests, report);
     const feed = makeFeed(tf, subject.model, received);
@@ -114,6 +114,9 @@ class ModelRun {
     this.feed = feed;
     /** Most bytes of tensors seen held at once. */
     this.peak = 0;
+    /** One plain prediction, to be disposed by the caller. @type {() => Tensor[]} */
+    this.predict = () => this._predictOnce();
+    this.watch = () => void (this.peak = Math.max(this.peak, this.tf.memory().numBytes));
     const layers = job.layers == null ? null : new Set(job.layers);
     /** @param {string} path @returns {boolean} */
     this.wanted = (path) => layers === null || layers.has(path);
@@ -130,9 +133,9 @@ class ModelRun {
     for (const { name, tensor } of this.feed) {
       await report.record("input", { path: [name], nodes: [0] }, 0, await readTensor(tensor));
     }
-    if (job.weights) await this.#sendWeights();
-    const prediction = await this.#predict();
-    if (job.capture) await this.#capture(prediction, windows);
+    if (job.weights) await this._sendWeights();
+    const prediction = await this._predict();
+    if (job.capture) await this._capture(prediction, windows);
     return this.peak;
   }
 
@@ -144,18 +147,18 @@ class ModelRun {
     return this.feed[0].tensor.shape[0];
   }
 
-  async #sendWeights() {
+  async _sendWeights() {
     for (const [path, index, weight] of this.subject.weights()) {
       await this.report.record("weight", { path, nodes: path.map(() => 0) }, index, await readTensor(weight));
     }
   }
 
   /** The plain prediction, and the experiments on it. @returns {Promise<Plain[]>} */
-  async #predict() {
+  async _predict() {
     const { job, report, model } = this;
     const names = model.outputNames;
     await report.enter("predicting");
-    const first = await this.#firstPrediction();
+    const first = await this._firstPrediction();
     if (job.runs > 1) await report.emit(await checkRuns(first, this.predict, job.runs, names));
     if (job.batch) await report.emit(await checkBatch(this.tf, model, this.tensors, first, names));
     await report.enter("sending");
@@ -166,7 +169,7 @@ class ModelRun {
   }
 
   /** @returns {Promise<Plain[]>} */
-  async #firstPrediction() {
+  async _firstPrediction() {
     try {
       return await readAll(this.predict());
     } catch (error) {
@@ -174,19 +177,14 @@ class ModelRun {
     }
   }
 
-  /** One plain prediction, to be disposed by the caller. @returns {Tensor[]} */
-  predict = () => {
+  _predictOnce() {
     const outputs = predictOnce(this.model, this.tensors);
     this.watch();
     return outputs;
-  };
-
-  watch = () => {
-    this.peak = Math.max(this.peak, this.tf.memory().numBytes);
-  };
+  }
 
   /** @param {Plain[]} prediction @param {number | null} windows */
-  async #capture(prediction, windows) {
+  async _capture(prediction, windows) {
     const { job, report, predict, watch } = this;
     await report.enter("sending");
     const run = {

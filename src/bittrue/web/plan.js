@@ -62,8 +62,8 @@ export class Plan {
      * @type {Map<number, Call & {source: Layer}>} */
     this.continued = new Map();
     const reached = reachedNodes(this.graph.outputs);
-    this.#place(container, config, [], [], reached);
-    this.#addImplicitInputs();
+    this._place(container, config, [], [], reached);
+    this._addImplicitInputs();
     /** Positions of the inputs that some layer consumes, ascending. @type {number[]} */
     this.usedInputs = usedInputs(this.graph.inputs, reached);
   }
@@ -75,14 +75,14 @@ export class Plan {
    * @param {number[]} nodes
    * @param {Set<Node>} reached
    */
-  #place(container, config, path, nodes, reached) {
+  _place(container, config, path, nodes, reached) {
     const configs = layerConfigs(config);
     for (const layer of container.layers) {
       const own = configs.get(layer.name) ?? { class_name: layer.getClassName(), config: {} };
       const here = [...path, layer.name];
       const called = layer.inboundNodes.filter((node) => node.inboundLayers.length > 0 && reached.has(node));
-      if (isInputLayer(layer)) this.#placeInput(layer, here, [...nodes, 0]);
-      else if (isContainer(layer) && called.length === 0) this.#continue(layer, own, here, [...nodes, 0], reached);
+      if (isInputLayer(layer)) this._placeInput(layer, here, [...nodes, 0]);
+      else if (isContainer(layer) && called.length === 0) this._continue(layer, own, here, [...nodes, 0], reached);
       else {
         const order = artifactOrder(called, own.inbound_nodes ?? []);
         this.calls.set(layer, called.map((node, i) => ({ node, path: here, nodes: [...nodes, order[i]] })));
@@ -92,7 +92,7 @@ export class Plan {
   }
 
   /** @param {Layer} layer @param {string[]} path @param {number[]} nodes */
-  #placeInput(layer, path, nodes) {
+  _placeInput(layer, path, nodes) {
     const position = this.graph.inputs.indexOf(layer.inboundNodes[0].outputTensors[0]);
     if (position >= 0) this.inputs.push({ position, path, nodes, implicit: false });
   }
@@ -104,13 +104,13 @@ export class Plan {
    * @param {number[]} nodes
    * @param {Set<Node>} reached
    */
-  #continue(container, config, path, nodes, reached) {
+  _continue(container, config, path, nodes, reached) {
     const [output] = container.outputs; // a Sequential takes models of one output only
     this.continued.set(output.id, { path, nodes, source: output.sourceLayer });
-    this.#place(container, config, path, nodes, reached);
+    this._place(container, config, path, nodes, reached);
   }
 
-  #addImplicitInputs() {
+  _addImplicitInputs() {
     this.graph.inputs.forEach((input, position) => {
       if (this.inputs.some((place) => place.position === position)) return;
       this.inputs.push({ position, path: [input.sourceLayer.name], nodes: [0], implicit: true });

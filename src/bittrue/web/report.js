@@ -44,7 +44,7 @@ export class Report {
    */
   async enter(phase, window = null, windows = null, clock = phase) {
     if (COMPUTING.has(phase)) await this.drain();
-    this.#clock();
+    this._clock();
     this.phase = phase;
     this.clock = clock;
     this.layer = null;
@@ -69,11 +69,11 @@ export class Report {
 
   /** Milliseconds by phase (or what its time counts as), up to now. */
   timings() {
-    this.#clock();
+    this._clock();
     return this.milliseconds;
   }
 
-  #clock() {
+  _clock() {
     const now = performance.now();
     const sum = (this.milliseconds[this.clock] ?? 0) + now - this.since;
     this.milliseconds[this.clock] = Math.round(sum * 1000) / 1000;

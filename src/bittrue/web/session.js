@@ -66,7 +66,7 @@ export class Session {
       else if (this.over) return;
       else if (header.type === "input") this.inbox.add(header, payload);
       else if (header.type === "predict" && this.target !== null) this.requests.add(header);
-      else if (header.type === "run" && this.target === null) await this.#run(header);
+      else if (header.type === "run" && this.target === null) await this._run(header);
       else throw new Failure("protocol", `a frame of type ${header.type} came from the host out of turn`);
     } catch (error) {
       await this.fail(error, "loading");
@@ -74,7 +74,7 @@ export class Session {
   }
 
   /** @param {Header} header */
-  async #run({ job }) {
+  async _run({ job }) {
     this.target = String(job.target);
     /** @type {import("./failure.js").Failure | null} */
     let loss = null;

@@ -64,7 +64,7 @@ export class WindowedCapture {
   async go(foreseen) {
     let held = 0;
     let end = 0;
-    const pass = await this.#pass(1, foreseen, (position, bytes) => {
+    const pass = await this._pass(1, foreseen, (position, bytes) => {
       if (position === end && (end === 0 || held + bytes <= this.room)) {
         held += bytes;
         end = position + 1;
@@ -74,12 +74,12 @@ export class WindowedCapture {
     });
     const course = courseOf(pass.moments);
     const ends = windowEnds(course.sizes, end, this.room);
-    await this.#send(pass.moments, 0, end, 1, ends.length + 1);
+    await this._send(pass.moments, 0, end, 1, ends.length + 1);
     for (const [i, next] of ends.entries()) {
-      await this.#further(course, end, next, i + 2, ends.length + 1);
+      await this._further(course, end, next, i + 2, ends.length + 1);
       end = next;
     }
-    return { calls: pass.calls, checks: this.#checks(ends.length + 1) };
+    return { calls: pass.calls, checks: this._checks(ends.length + 1) };
   }
 
   /**
@@ -89,18 +89,18 @@ export class WindowedCapture {
    * @param {number} window
    * @param {number} windows
    */
-  async #further({ signatures, repeated }, start, end, window, windows) {
+  async _further({ signatures, repeated }, start, end, window, windows) {
     const again = this.last?.position ?? -1;
     const keep = (/** @type {number} */ at) => at === again || (at >= start && at < end && !repeated[at]);
-    const { moments } = await this.#pass(window, windows, keep);
+    const { moments } = await this._pass(window, windows, keep);
     const found = moments.findIndex((moment, at) => signature(moment) !== signatures[at]);
     if (found >= 0 || moments.length !== signatures.length) {
       release(moments);
       const layer = moments[Math.max(found, 0)].path.join("/");
       throw new Failure("capture", `pass ${window} took another course than pass 1, from layer ${layer} on`, { layer });
     }
-    await this.#compareAgain(moments);
-    await this.#send(moments, start, end, window, windows);
+    await this._compareAgain(moments);
+    await this._send(moments, start, end, window, windows);
   }
 
   /**
@@ -110,7 +110,7 @@ export class WindowedCapture {
    * @param {number | null} windows
    * @param {(position: number, bytes: number) => boolean} keep
    */
-  async #pass(window, windows, keep) {
+  async _pass(window, windows, keep) {
     const { predict, prediction, names, watch } = this.run;
     await this.report.enter("capturing", window, windows);
     let pass;
@@ -123,7 +123,7 @@ export class WindowedCapture {
     this.kept = Math.max(this.kept, keptBytes(pass.moments));
     try {
       const outputs = await readAll(pass.outputs);
-      this.outputsDiffer ??= disagreement(prediction, outputs, names);
+      this.outputsDiffer = this.outputsDiffer ?? disagreement(prediction, outputs, names);
       discard(this.capture.tf, outputs);
     } catch (error) {
       release(pass.moments);
@@ -133,11 +133,11 @@ export class WindowedCapture {
   }
 
   /** @param {Moment[]} moments */
-  async #compareAgain(moments) {
+  async _compareAgain(moments) {
     if (this.last === null) return;
     const { position, tensors, name } = this.last;
     const again = await readParts(moments[position]);
-    this.passesDiffer ??= disagreement(tensors, again, tensors.map(() => name));
+    this.passesDiffer = this.passesDiffer ?? disagreement(tensors, again, tensors.map(() => name));
     discard(this.capture.tf, again);
   }
 
@@ -150,13 +150,13 @@ export class WindowedCapture {
    * @param {number} window
    * @param {number} windows
    */
-  async #send(moments, start, end, window, windows) {
+  async _send(moments, start, end, window, windows) {
     await this.report.enter("sending", window, windows);
     try {
       for (let at = start; at < end; at++) {
         const calls = callsOf(moments[at]).filter(({ path }) => this.capture.wanted(path.join("/")));
         if (calls.length === 0) continue;
-        const tensors = await this.#sendMoment(moments[at], calls);
+        const tensors = await this._sendMoment(moments[at], calls);
         discard(this.capture.tf, this.last?.tensors ?? []);
         this.last = { position: at, tensors, name: calls[0].path.join("/") };
       }
@@ -166,7 +166,7 @@ export class WindowedCapture {
   }
 
   /** @param {Moment} moment @param {Call[]} calls @returns {Promise<Plain[]>} */
-  async #sendMoment(moment, calls) {
+  async _sendMoment(moment, calls) {
     const tensors = [];
     for (const part of moment.parts) {
       const tensor = await readTensor(/** @type {Tensor} */ (part.kept));
@@ -179,7 +179,7 @@ export class WindowedCapture {
   }
 
   /** @param {number} windows */
-  #checks(windows) {
+  _checks(windows) {
     const unchanged = "the model's outputs have the same bits with and without capture";
     const checks = [check("capture", this.outputsDiffer === null, this.outputsDiffer === null
       ? unchanged : `with and without capture differ: ${this.outputsDiffer}`)];

@@ -125,11 +125,11 @@ export class FrameReader {
     this.chunks.push(chunk);
     this.held += chunk.length;
     while (this.held >= 4) {
-      const head = this.#joined(4);
+      const head = this._joined(4);
       const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
       if (length > FIXED + MAX_HEADER + MAX_PAYLOAD) throw broken(`is announced with ${length} bytes`);
       if (this.held < 4 + length) return;
-      const whole = this.#joined(4 + length);
+      const whole = this._joined(4 + length);
       this.chunks[0] = whole.subarray(4 + length);
       this.held -= 4 + length;
       yield whole.subarray(4, 4 + length);
@@ -137,7 +137,7 @@ export class FrameReader {
   }
 
   /** The first chunk, made to hold at least `wanted` bytes. @param {number} wanted @returns {Uint8Array} */
-  #joined(wanted) {
+  _joined(wanted) {
     if (this.chunks[0].length < wanted) {
       const all = new Uint8Array(this.held);
       let at = 0;
@@ -173,7 +173,7 @@ export class Inbox {
    * @throws {Failure} protocol
    */
   add(header, payload) {
-    const tensor = this.tensors.get(header.name) ?? this.#open(header);
+    const tensor = this.tensors.get(header.name) ?? this._open(header);
     const said = JSON.stringify([header.dtype, header.shape, header.total]);
     if (said !== JSON.stringify([tensor.dtype, tensor.shape, tensor.bytes.length])) {
       throw broken(`changes the dtype, shape or size of input ${JSON.stringify(header.name)}`);
@@ -191,7 +191,7 @@ export class Inbox {
   }
 
   /** @param {Header} header @returns {Received} */
-  #open({ name, dtype, shape, total }) {
+  _open({ name, dtype, shape, total }) {
     const sound = typeof name === "string" && dtype in ITEM_SIZE && Array.isArray(shape) && shape.every(isSize);
     if (!sound || total !== shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, ITEM_SIZE[dtype])) {
       throw broken(`describes input ${JSON.stringify(name)} inconsistently`);
