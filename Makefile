@@ -7,6 +7,7 @@
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
 # make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed)
 # make docs    the documentation as a site, into build/site, with pictures of real runs
+# make faults  faults planted in models, pages and inputs, and how many are found, into docs/faults.md; SHARD=1/2
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make npm     dist/bittrue-*.tgz, the package for browsers, Node and Deno
 # make lock    the requirement files and package-lock.json anew, to the newest versions
@@ -65,10 +66,14 @@ prove:
 	@$(SETUP) venv packages bittrue kernels
 	@$(BIN)/python scripts/prove_exact.py $(ARGS)
 
+docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup
 	@$(BIN)/python scripts/setup.py docs
 	@$(BIN)/python scripts/screenshots.py $(ARGS)
 	@$(BIN)/python -m mkdocs build --quiet --strict
+
+faults: setup
+	@$(BIN)/python -m benchmarks.faults --seeds final --shard $(or $(SHARD),1/1) --write $(ARGS)
 
 wheel:
 	@$(SETUP) venv packages bittrue node tfjs kernels

@@ -27,7 +27,9 @@ export type Source = string | URL | Request | Response | Blob | ArrayBuffer | Ar
 export interface Options {
   /** The most multiplications and steps of elements that a prediction may take. Default: any number. */
   maxCost?: number;
-  /** The WebAssembly module, where `exact.wasm` does not lie beside the package's code. */
+  /** How many threads share each prediction: the same bits sooner. More than one need a page that is cross-origin isolated. */
+  threads?: number;
+  /** The WebAssembly module, where `exact.wasm` (with threads `exact-threads.wasm`) does not lie beside the package's code. */
   module?: Source | WebAssembly.Module;
 }
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "kernels"
 OUTPUT = ROOT / "src" / "bittrue" / "_kernels"
 CACHE = ROOT / "build" / "zig-cache"
-MODULES = {"compare": "compare.c", "exact": "exact/*.c"}
+MODULES = {"compare": "compare.c", "exact": "exact/*.c", "exact-threads": "exact/*.c"}
 """The sources of each module; headers beside them belong to it."""
 
 FLAGS = (
@@ -46,6 +46,16 @@ EXACT_FLAGS = (
     "-disable-lsr",  # which takes the offsets out of loads, where they cost nothing
     "-Wl,-z,stack-size=131072",
 )
+
+THREADS_FLAGS = (
+    "-matomics",
+    "-Wl,--import-memory",
+    "-Wl,--shared-memory",
+    "-Wl,--initial-memory=2097152",
+    "-Wl,--max-memory=2147483648",
+    "-Wl,--export=__stack_pointer",  # every thread has a stack of its own
+)
+"""The same sources for several threads, which share the one memory that the module imports."""
 
 
 class BuildError(Exception):
@@ -75,12 +85,13 @@ def sources(name: str) -> list[Path]:
 
 def headers(name: str) -> list[Path]:
     """The headers of a module."""
-    return sorted(SOURCES.glob(f"{name}/*.h"))
+    return sorted((SOURCES / MODULES[name]).parent.glob("*.h"))
 
 
 def flags(name: str) -> tuple[str, ...]:
     """What the compiler is told. The exact module copies whole stretches of memory, and has a stack of its own size."""
-    return (*FLAGS, *EXACT_FLAGS) if name == "exact" else FLAGS
+    own = {"exact": EXACT_FLAGS, "exact-threads": (*EXACT_FLAGS, *THREADS_FLAGS)}
+    return (*FLAGS, *own.get(name, ()))
 
 
 def is_current(name: str) -> bool:
@@ -93,17 +104,24 @@ def is_current(name: str) -> bool:
     return bool(found == {"built_from": fingerprint(name), "compiler": compiler(), "sha256": digest})
 
 
-def inspect(code: bytes) -> None:
-    """Raise BuildError if the module is not valid WebAssembly without imports, threads and relaxed SIMD."""
+def inspect(code: bytes, *, threads: bool = False) -> None:
+    """Raise BuildError if the module is not valid WebAssembly without imports, threads and relaxed SIMD.
+
+    With ``threads`` it imports its memory, which is shared, and nothing else.
+    """
     config = wasmtime.Config()
     config.wasm_relaxed_simd = False
-    config.wasm_threads = False
+    config.wasm_threads = threads
+    config.shared_memory = threads
     try:
         module = wasmtime.Module(wasmtime.Engine(config), code)
     except wasmtime.WasmtimeError as error:
         raise BuildError(f"the module is not valid without relaxed SIMD and threads: {error}") from error
-    if module.imports:
-        raise BuildError(f"the module imports {[found.name for found in module.imports]}; it must import nothing")
+    names = [found.name for found in module.imports]
+    if not threads and names:
+        raise BuildError(f"the module imports {names}; it must import nothing")
+    if threads and (names != ["memory"] or not isinstance(module.imports[0].type, wasmtime.MemoryType)):
+        raise BuildError(f"the module imports {names}; it must import its memory and nothing else")
 
 
 def compile_module(name: str) -> bytes:
@@ -124,7 +142,7 @@ def build(name: str) -> bool:
     if is_current(name):
         return False
     code = compile_module(name)
-    inspect(code)
+    inspect(code, threads=name.endswith("-threads"))
     OUTPUT.mkdir(parents=True, exist_ok=True)
     stamp = {"built_from": fingerprint(name), "compiler": compiler(), "sha256": hashlib.sha256(code).hexdigest()}
     (OUTPUT / f"{name}.wasm").write_bytes(code)

@@ -70,7 +70,8 @@ def classes() -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
-    public = {name: kind for name, kind in vars(keras.layers).items() if inspect.isclass(kind)}
+    named = {name: kind for name, kind in vars(keras.layers).items() if inspect.isclass(kind)}
+    public = {name: kind for name, kind in named.items() if issubclass(kind, keras.layers.Layer)}
     return {
         "keras": keras.__version__,
         "layers": {name: _of(keras, name, kind) for name, kind in sorted(public.items())},

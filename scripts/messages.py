@@ -7,6 +7,7 @@ page's code, of a ``Failure``. What is filled in when it is raised is written as
 from __future__ import annotations
 
 import ast
+import functools
 import html
 import re
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from setup import ROOT
 SOURCE = ROOT / "src" / "bittrue"
 GAP = "…"
 FEWEST_WORDS = 3  # less is no sentence: a part of one that is put together elsewhere
-MAKERS = {"refused": "Unsupported", "NeedsKeras": "ModelError"}
-"""Functions and classes that end as an exception of the tree, and as which."""
+MAKERS = {"refused": "Unsupported", "NeedsKeras": "ModelError", "_unknown": "TargetError"}
+"""Functions and classes that end as an exception of the tree, and as which; the sentence is their last argument."""
 REMEDIES = {
     "UsageError": "Write it as the sentence says; `bittrue COMMAND --help` lists what is possible.",
     "TargetError": "A target is `engine[/runtime]:backend[@version][+FLAG=VALUE…]`; the sentence names the nearest.",
@@ -60,11 +61,12 @@ def tree() -> dict[str, tuple[str, int]]:
     }
 
 
-def messages() -> list[Message]:
+@functools.cache
+def messages() -> tuple[Message, ...]:
     """Those of the Python code and those of the page, sorted, each once."""
     known = {name: name for name in tree()} | MAKERS
     found = {message for path in SOURCE.rglob("*.py") for message in _of_python(path, known)}
-    return sorted(found | {message for path in SOURCE.glob("web/*.js") for message in _of_page(path)})
+    return tuple(sorted(found | {message for path in SOURCE.glob("web/*.js") for message in _of_page(path)}))
 
 
 def _of_python(path: Path, known: dict[str, str]) -> Iterator[Message]:
@@ -82,8 +84,9 @@ def _calls(module: ast.Module) -> Iterator[tuple[ast.Call, dict[str, list[ast.ex
     for scope in ast.walk(module):
         if isinstance(scope, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
             around |= {node: scope for node in ast.walk(scope) if isinstance(node, ast.Call)}
+    assigned = {scope: _assigned(scope) for scope in set(around.values())}
     for call, scope in around.items():
-        yield call, _assigned(scope)
+        yield call, assigned[scope]
 
 
 def _name(function: ast.expr) -> str:
@@ -92,7 +95,9 @@ def _name(function: ast.expr) -> str:
 
 def _sentence(call: ast.Call) -> ast.expr | None:
     because = [word.value for word in call.keywords if word.arg == "because"]
-    return because[0] if because else call.args[0] if call.args else None
+    if because or not call.args:
+        return because[0] if because else None
+    return call.args[-1 if _name(call.func) in MAKERS else 0]
 
 
 def _assigned(scope: ast.AST) -> dict[str, list[ast.expr]]:

@@ -16,17 +16,19 @@ from build_kernels import BuildError, build
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "js"
 WEB = ROOT / "src" / "bittrue" / "web"
-MODULE = ROOT / "src" / "bittrue" / "_kernels" / "exact.wasm"
+KERNELS = ROOT / "src" / "bittrue" / "_kernels"
+MODULES = ("exact", "exact-threads")
 
 
 def assemble(package: Path = PACKAGE) -> list[Path]:
-    """Write ``package``/dist anew and return its files. The module must have been built."""
+    """Write ``package``/dist anew and return its files. The modules must have been built."""
     folder = package / "dist"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "exact").mkdir(parents=True)
     sources = [WEB / "sha256.js", *sorted((WEB / "exact").glob("*.js"))]
     written = [Path(shutil.copyfile(path, folder / path.relative_to(WEB))) for path in sources]
-    return [*written, Path(shutil.copyfile(MODULE, folder / "exact" / MODULE.name))]
+    names = [f"{name}.wasm" for name in MODULES]
+    return [*written, *(Path(shutil.copyfile(KERNELS / name, folder / "exact" / name)) for name in names)]
 
 
 def pack() -> None:
@@ -42,7 +44,8 @@ def pack() -> None:
 def main(arguments: list[str]) -> int:
     """0 if the package is there, 1 with a sentence if it is not."""
     try:
-        build("exact")
+        for name in MODULES:
+            build(name)
         print(f"js/dist: {len(assemble())} files")
         if "--pack" in arguments:
             pack()

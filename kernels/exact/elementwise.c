@@ -56,19 +56,11 @@ INLINE v128_t sign(v128_t x) {
   return wasm_v128_bitselect(wasm_v128_or(up, down), x, plain);
 }
 
-INLINE v128_t each_of(double (*function)(double), v128_t x) {
-  float four[4];
-  wasm_v128_store(four, x);
-  for (int lane = 0; lane < 4; lane++) four[lane] = (float)function((double)four[lane]);
-  return wasm_v128_load(four);
-}
-
-static double rsqrt64(double x) { return 1.0 / __builtin_sqrt(x); }
-
 static void unary(const Row *row, float *out, int32_t n, int32_t sub) {
-  static double (*const FUNCTION[FUNCTIONS])(double) = {
-      [COS] = cos64,     [ERF] = erf64,         [EXP] = exp64, [EXPM1] = expm1_64,      [LOG] = log64,  [LOG1P] = log1p_64,
-      [RSQRT] = rsqrt64, [SIGMOID] = sigmoid64, [SIN] = sin64, [SOFTPLUS] = softplus64, [TANH] = tanh64};
+  static v128_t (*const FUNCTION[FUNCTIONS])(v128_t) = {
+      [COS] = cos_four,     [ERF] = erf_four,         [EXP] = exp_four, [EXPM1] = expm1_four,      [LOG] = log_four,
+      [LOG1P] = log1p_four, [RSQRT] = rsqrt_four, [SIGMOID] = sigmoid_four, [SIN] = sin_four,
+      [SOFTPLUS] = softplus_four, [TANH] = tanh_four};
   switch (sub) {
     case ABS: EACH(wasm_f32x4_abs(A));
     case CEIL: EACH(wasm_f32x4_ceil(A));
@@ -79,7 +71,7 @@ static void unary(const Row *row, float *out, int32_t n, int32_t sub) {
     case SIGN: EACH(sign(A));
     case SQRT: EACH(wasm_f32x4_sqrt(A));
     case SQUARE: EACH(wasm_f32x4_mul(A, A));
-    default: EACH(each_of(FUNCTION[sub], A));
+    default: EACH(FUNCTION[sub](A));
   }
 }
 
@@ -238,7 +230,7 @@ void run_copy(const Call *call, int32_t begin, int32_t end) {
   int32_t last = call->rank - 1, n = call->size[last];
   int32_t from_step = call->step[0][last], to_step = call->out_step[last];
   for (int32_t unit = begin; unit < end; unit++) {
-    int32_t rest = unit, from = call->fact[0] + loop_step * call->fact[2], to = call->fact[1] + loop_step * call->fact[3];
+    int32_t rest = unit, from = call->fact[0] + call->loop * call->fact[2], to = call->fact[1] + call->loop * call->fact[3];
     for (int32_t axis = last - 1; axis >= 0; axis--) {
       int32_t at = rest % call->size[axis];
       rest /= call->size[axis];

@@ -41,6 +41,8 @@ typedef struct {
   int32_t op;                        // place in the plan, for messages
   int32_t units;                     // parts of the output, each computed by itself
   int32_t part, total, trail;        // words of a part and of all; calls behind it that follow part by part
+  int32_t tile, each;                // rows of a unit; bytes of scratch of a thread
+  int32_t loop;                      // step of the loop that it is in
   int32_t in[OPERANDS], out, scratch;
   int32_t rank, size[RANK], step[OPERANDS][RANK], out_step[RANK];
   int32_t fact[FACTS];
@@ -71,17 +73,19 @@ int32_t block_take(int32_t words);
 void block_give(int32_t address, int32_t words);
 int64_t blocks_end(void);
 
-// functions.c: float64 in and out
-double exp64(double x);
-double expm1_64(double x);
-double log64(double x);
-double log1p_64(double x);
-double tanh64(double x);
-double sigmoid64(double x);
-double softplus64(double x);
-double erf64(double x);
-double sin64(double x);
-double cos64(double x);
+// functions.c: of four float32, of two float64, of two numbers
+v128_t cos_four(v128_t x);
+v128_t erf_four(v128_t x);
+v128_t exp_four(v128_t x);
+v128_t expm1_four(v128_t x);
+v128_t log_four(v128_t x);
+v128_t log1p_four(v128_t x);
+v128_t rsqrt_four(v128_t x);
+v128_t sigmoid_four(v128_t x);
+v128_t sin_four(v128_t x);
+v128_t softplus_four(v128_t x);
+v128_t tanh_four(v128_t x);
+v128_t exp_pair(v128_t x);
 double pow64(double x, double y);
 
 // kernels: the units from `begin` to `end`
@@ -102,8 +106,14 @@ void run_position(const Call *call, int32_t begin, int32_t end);
 void run_resize(const Call *call, int32_t begin, int32_t end);
 void run_pack(const Call *call, int32_t begin, int32_t end);
 void trail_calls(Call *calls, int32_t count);
-int32_t run_calls(const Call *calls, int32_t count);
-extern int32_t loop_step;  // of the loop that is running
+int32_t run_all(const Call *calls, int32_t count);
+
+// Threads share a call's units; what a unit computes does not depend on who does.
+#ifdef __wasm_atomics__
+extern int32_t thread_count;
+#else
+enum { thread_count = 1 };
+#endif
 
 // product.c
 // Columns of a packed panel; rows that share a pass over the matrix; positions of a part of a depthwise convolution.

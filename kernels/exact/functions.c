@@ -5,93 +5,133 @@
 INLINE double absolute(double x) { return wasm_f64x2_extract_lane(wasm_f64x2_abs(wasm_f64x2_splat(x)), 0); }
 INLINE int32_t whole(double x) { return __builtin_wasm_trunc_saturate_s_i32_f64(x); }
 
-INLINE double from_bits(int64_t bits) {
-  union { int64_t i; double d; } u = {.i = bits};
-  return u.d;
-}
-
 INLINE int64_t to_bits(double x) {
   union { double d; int64_t i; } u = {.d = x};
   return u.i;
 }
 
+INLINE v128_t all(double x) { return wasm_f64x2_splat(x); }
+INLINE v128_t plus(v128_t a, v128_t b) { return wasm_f64x2_add(a, b); }
+INLINE v128_t less(v128_t a, v128_t b) { return wasm_f64x2_sub(a, b); }
+INLINE v128_t times(v128_t a, v128_t b) { return wasm_f64x2_mul(a, b); }
+INLINE v128_t where(v128_t mask, v128_t a, v128_t b) { return wasm_v128_bitselect(a, b, mask); }
+INLINE int everywhere(v128_t mask) { return wasm_i64x2_all_true(mask); }
+
+INLINE v128_t horner(v128_t x, const double *c, const int terms) {
+  v128_t p = all(c[terms - 1]);
+  for (int i = terms - 2; i >= 0; i--) p = plus(times(p, x), all(c[i]));
+  return p;
+}
+
 // 4.1: 2^(n / 64) by a table times a polynomial of the rest
-double exp64(double x) {
-  x = x > 709.0 ? 709.0 : x < -708.0 ? -708.0 : x;
-  double n = __builtin_rint(x * EXP_SCALE);
-  double r = (x - n * EXP_HIGH) - n * EXP_LOW;
-  double p = EXP_POLY[4];
-  for (int i = 3; i >= 0; i--) p = p * r + EXP_POLY[i];
-  p = r + r * r * p;
-  int32_t whole_n = whole(n), j = whole_n & 63;
-  double power = from_bits((int64_t)((whole_n >> 6) + 1023) << 52);
-  return (EXP_TABLE[j] + (EXP_REST[j] + EXP_TABLE[j] * p)) * power;
+INLINE v128_t exp_of(v128_t x) {
+  x = wasm_f64x2_pmax(wasm_f64x2_pmin(x, all(709.0)), all(-708.0));
+  v128_t n = wasm_f64x2_nearest(times(x, all(EXP_SCALE)));
+  v128_t r = less(less(x, times(n, all(EXP_HIGH))), times(n, all(EXP_LOW)));
+  v128_t p = plus(r, times(times(r, r), horner(r, EXP_POLY, 5)));
+  v128_t whole_n = wasm_i32x4_trunc_sat_f64x2_zero(n);
+  int32_t i = wasm_i32x4_extract_lane(whole_n, 0) & 63, j = wasm_i32x4_extract_lane(whole_n, 1) & 63;
+  v128_t table = wasm_v128_load64_lane(EXP_TABLE + j, wasm_v128_load64_zero(EXP_TABLE + i), 1);
+  v128_t rest = wasm_v128_load64_lane(EXP_REST + j, wasm_v128_load64_zero(EXP_REST + i), 1);
+  v128_t exponent = wasm_i32x4_add(wasm_i32x4_shr(whole_n, 6), wasm_i32x4_splat(1023));
+  v128_t power = wasm_i64x2_shl(wasm_u64x2_extend_low_u32x4(exponent), 52);
+  return times(plus(table, plus(rest, times(table, p))), power);
 }
 
 // 4.2
-double expm1_64(double x) {
-  if (absolute(x) < 0.35) {
-    double p = EXPM1_POLY[12];
-    for (int i = 11; i >= 0; i--) p = p * x + EXPM1_POLY[i];
-    return x == 0.0 ? x : x + x * x * p;
-  }
-  return exp64(x) - 1.0;
+INLINE v128_t expm1_of(v128_t x) {
+  v128_t near = wasm_f64x2_lt(wasm_f64x2_abs(x), all(0.35));
+  v128_t small = plus(x, times(times(x, x), horner(x, EXPM1_POLY, 13)));
+  small = where(wasm_f64x2_eq(x, all(0)), x, small);
+  return everywhere(near) ? small : where(near, small, less(exp_of(x), all(1)));
 }
 
 // 4.3: log((1 + f) 2^k)
-static double log_near(double f, double k) {
-  double s = f / (2.0 + f), z = s * s, h = 0.5 * f * f;
-  double p = LOG_POLY[9];
-  for (int i = 8; i >= 0; i--) p = p * z + LOG_POLY[i];
-  return k * LN2_HIGH + (f - (h - (s * (h + z * p) + k * LN2_LOW)));
+INLINE v128_t log_near(v128_t f, v128_t k) {
+  v128_t s = wasm_f64x2_div(f, plus(all(2), f)), z = times(s, s), h = times(times(all(0.5), f), f);
+  v128_t p = times(z, horner(z, LOG_POLY, 10));
+  v128_t rest = less(h, plus(times(s, plus(h, p)), times(k, all(LN2_LOW))));
+  return plus(times(k, all(LN2_HIGH)), less(f, rest));
 }
 
-double log64(double x) {
-  if (x <= 0.0) return x == 0.0 ? -__builtin_inf() : __builtin_nan("");
-  if (!(x < __builtin_inf())) return x;
-  int64_t over = to_bits(x) - LOG_BASE;
-  double k = (double)(int32_t)(over >> 52);
-  return log_near(from_bits((over & 0xfffffffffffff) + LOG_BASE) - 1.0, k);
+INLINE v128_t log_of(v128_t x) {
+  v128_t base = wasm_i64x2_splat(LOG_BASE), over = wasm_i64x2_sub(x, base);
+  v128_t exponent = wasm_i32x4_shr(wasm_i32x4_shuffle(over, over, 1, 3, 1, 3), 20);
+  v128_t mantissa = wasm_i64x2_add(wasm_v128_and(over, wasm_i64x2_splat(0xfffffffffffff)), base);
+  v128_t y = log_near(less(mantissa, all(1)), wasm_f64x2_convert_low_i32x4(exponent));
+  y = where(wasm_f64x2_lt(x, all(__builtin_inf())), y, x);
+  y = where(wasm_f64x2_lt(x, all(0)), all(__builtin_nan("")), y);
+  return where(wasm_f64x2_eq(x, all(0)), all(-__builtin_inf()), y);
 }
 
 // 4.4
-double log1p_64(double x) {
-  if (x == 0.0) return x;
-  return x > -0.29 && x < 0.41 ? log_near(x, 0.0) : log64(1.0 + x);
+INLINE v128_t log1p_of(v128_t x) {
+  v128_t near = wasm_v128_and(wasm_f64x2_gt(x, all(-0.29)), wasm_f64x2_lt(x, all(0.41)));
+  v128_t small = where(wasm_f64x2_eq(x, all(0)), x, log_near(x, all(0)));
+  return everywhere(near) ? small : where(near, small, log_of(plus(all(1), x)));
 }
 
 // 4.5 to 4.7
-double tanh64(double x) {
-  double a = absolute(x), e = expm1_64(a > 22.0 ? 44.0 : 2.0 * a), t = e / (e + 2.0);
-  return x < 0.0 ? -t : x == 0.0 ? x : t;
+INLINE v128_t tanh_of(v128_t x) {
+  v128_t a = wasm_f64x2_abs(x), e = expm1_of(where(wasm_f64x2_gt(a, all(22)), all(44), times(all(2), a)));
+  v128_t t = wasm_f64x2_div(e, plus(e, all(2)));
+  t = where(wasm_f64x2_lt(x, all(0)), wasm_f64x2_neg(t), t);
+  return where(wasm_f64x2_eq(x, all(0)), x, t);
 }
 
-double sigmoid64(double x) {
-  double e = exp64(-absolute(x));
-  return (x < 0.0 ? e : 1.0) / (1.0 + e);
+INLINE v128_t sigmoid_of(v128_t x) {
+  v128_t e = exp_of(wasm_f64x2_neg(wasm_f64x2_abs(x)));
+  return wasm_f64x2_div(where(wasm_f64x2_lt(x, all(0)), e, all(1)), plus(all(1), e));
 }
 
-double softplus64(double x) {
-  double y = (x > 0.0 ? x : 0.0) + log1p_64(exp64(-absolute(x)));
-  return x == x ? y : x;
+INLINE v128_t softplus_of(v128_t x) {
+  v128_t above = wasm_v128_and(x, wasm_f64x2_gt(x, all(0)));
+  v128_t y = plus(above, log1p_of(exp_of(wasm_f64x2_neg(wasm_f64x2_abs(x)))));
+  return where(wasm_f64x2_eq(x, x), y, x);
 }
 
 // 4.8: a series near 0, then Taylor polynomials around the middles of eighths
-double erf64(double x) {
-  double a = absolute(x);
-  if (a < 0.5) {
-    double z = x * x, p = ERF_NEAR[12];
-    for (int i = 11; i >= 0; i--) p = p * z + ERF_NEAR[i];
-    return x * p;
-  }
-  if (!(a < 4.0)) return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x;
-  int32_t piece = whole(a * 8.0);
-  double t = a - ((double)piece + 0.5) * 0.125;
-  const double *c = ERF_PIECES[piece - 4];
-  double p = c[11];
-  for (int i = 10; i >= 0; i--) p = p * t + c[i];
-  return x < 0.0 ? -p : p;
+INLINE v128_t erf_of(v128_t x) {
+  v128_t a = wasm_f64x2_abs(x), near = wasm_f64x2_lt(a, all(0.5));
+  v128_t small = times(x, horner(times(x, x), ERF_NEAR, 13));
+  if (everywhere(near)) return small;
+  v128_t middle = wasm_v128_and(wasm_f64x2_ge(a, all(0.5)), wasm_f64x2_lt(a, all(4)));
+  v128_t inside = where(middle, a, all(0.5)), piece = wasm_i32x4_trunc_sat_f64x2_zero(times(inside, all(8)));
+  v128_t center = times(plus(wasm_f64x2_convert_low_i32x4(piece), all(0.5)), all(0.125)), t = less(inside, center);
+  const double *c = ERF_PIECES[wasm_i32x4_extract_lane(piece, 0) - 4];
+  const double *d = ERF_PIECES[wasm_i32x4_extract_lane(piece, 1) - 4];
+  v128_t p = wasm_v128_load64_lane(d + 11, wasm_v128_load64_zero(c + 11), 1);
+  for (int i = 10; i >= 0; i--) p = plus(times(p, t), wasm_v128_load64_lane(d + i, wasm_v128_load64_zero(c + i), 1));
+  v128_t y = where(middle, p, all(1));
+  y = where(wasm_f64x2_lt(x, all(0)), wasm_f64x2_neg(y), y);
+  return where(near, small, where(wasm_f64x2_eq(x, x), y, x));
 }
+
+INLINE v128_t rsqrt_of(v128_t x) { return wasm_f64x2_div(all(1), wasm_f64x2_sqrt(x)); }
+
+// Of four float32, each to float64 and its result rounded once.
+#define FOUR(name)                                                                              \
+  v128_t name##_four(v128_t x) {                                                                \
+    v128_t low = name##_of(wasm_f64x2_promote_low_f32x4(x));                                    \
+    v128_t high = name##_of(wasm_f64x2_promote_low_f32x4(wasm_i32x4_shuffle(x, x, 2, 3, 2, 3))); \
+    low = wasm_f32x4_demote_f64x2_zero(low);                                                    \
+    return wasm_i32x4_shuffle(low, wasm_f32x4_demote_f64x2_zero(high), 0, 1, 4, 5);             \
+  }
+
+FOUR(erf)
+FOUR(exp)
+FOUR(expm1)
+FOUR(log)
+FOUR(log1p)
+FOUR(rsqrt)
+FOUR(sigmoid)
+FOUR(softplus)
+FOUR(tanh)
+
+v128_t exp_pair(v128_t x) { return exp_of(x); }
+
+static double exp64(double x) { return wasm_f64x2_extract_lane(exp_of(all(x)), 0); }
+static double log64(double x) { return wasm_f64x2_extract_lane(log_of(all(x)), 0); }
 
 // 4.9: x = n pi/2 + r, for large x from the 128 bits of 2/pi that matter
 static double reduced(double x, int32_t *quadrant) {
@@ -138,8 +178,18 @@ static double turned(double x, int32_t quarter) {
   return quadrant & 2 ? -y : y;
 }
 
-double sin64(double x) { return x == 0.0 ? x : turned(x, 0); }
-double cos64(double x) { return turned(x, 1); }
+static double sin64(double x) { return x == 0.0 ? x : turned(x, 0); }
+static double cos64(double x) { return turned(x, 1); }
+
+static v128_t one_by_one(double (*function)(double), v128_t x) {
+  float four[4];
+  wasm_v128_store(four, x);
+  for (int lane = 0; lane < 4; lane++) four[lane] = (float)function((double)four[lane]);
+  return wasm_v128_load(four);
+}
+
+v128_t sin_four(v128_t x) { return one_by_one(sin64, x); }
+v128_t cos_four(v128_t x) { return one_by_one(cos64, x); }
 
 // 4.10
 double pow64(double x, double y) {

@@ -1,6 +1,13 @@
 // Resolving products, windows and reductions.
 #include "plan.h"
 
+// Rows of a unit: fewer where there are threads to share them.
+static int32_t tile_of(int64_t rows) {
+  int32_t tile = TILE;
+  while (thread_count > 1 && tile > 12 && rows < (int64_t)tile * 2 * thread_count) tile /= 2;
+  return tile;
+}
+
 enum { LARGEST_STEP = 1 << 20 };
 
 static int32_t resolve_matmul(const Step *step) {
@@ -39,11 +46,11 @@ static int32_t resolve_matmul(const Step *step) {
   }
   const Packed *packed = flat ? packed_of(b) : 0;
   int known = packed && packed->address && packed->depth == depth && packed->columns == columns && packed->groups == 1;
-  int32_t free_address = 0;
-  if (!known) TRY(scratch(packed_words(depth, columns), &free_address));
+  int32_t free_address = 0, each = 0;
+  if (!known) TRY(scratch_each(packed_words(depth, columns), &free_address, &each));
   int64_t matrices = 1;
   for (int32_t axis = 0; axis < lead; axis++) matrices *= lead_size[axis];
-  int32_t tiles = (rows + TILE - 1) / TILE;
+  int32_t tile = tile_of(matrices * rows), tiles = (rows + tile - 1) / tile;
   double cost = (double)matrices * rows * columns * larger(depth, 1);
   Call *call = emit(step, K_PRODUCT, columns ? matrices * tiles : 0, cost);
   call->in[0] = address_of(a);
@@ -51,6 +58,8 @@ static int32_t resolve_matmul(const Step *step) {
   call->in[2] = biased ? address_of(operand(step, 2)) : 0;
   call->out = address_of(step->result);
   call->scratch = free_address;
+  call->each = each;
+  call->tile = tile;
   call->rank = lead;
   for (int32_t axis = 0; axis < lead; axis++) {
     call->size[axis] = lead_size[axis];
@@ -58,7 +67,7 @@ static int32_t resolve_matmul(const Step *step) {
     call->step[1][axis] = step_b[axis];
   }
   if (!lead && columns && size_of(step->result)) {
-    call->part = TILE * columns;
+    call->part = tile * columns;
     call->total = (int32_t)size_of(step->result);
   }
   int32_t facts[5] = {rows, depth, columns, known, tiles};
@@ -131,9 +140,11 @@ static int32_t panels(const Step *step, int32_t depth, int32_t columns, int32_t 
 static int32_t emit_windows(const Step *step, const Windows *g, int32_t kernel, int32_t kind, int64_t units,
                             int32_t pitch, double cost) {
   int64_t taps = (int64_t)g->tap[0] * g->tap[1] * g->tap[2];
-  int32_t address;
-  TRY(scratch(g->channels + taps * (1 + pitch), &address));
+  int32_t address, each;
+  TRY(scratch_each(g->channels + taps * (1 + pitch), &address, &each));
   Call *call = emit(step, kind, units, cost);
+  call->each = each;
+  call->tile = kind == K_WINDOWS ? tile_of(g->count) : STRIP;
   *(Windows *)call->fact = *g;
   call->in[0] = address_of(operand(step, 0));
   call->in[1] = kernel;
@@ -141,7 +152,7 @@ static int32_t emit_windows(const Step *step, const Windows *g, int32_t kernel, 
   call->out = address_of(step->result);
   call->scratch = address;
   if (kind != K_TRANSPOSED) {
-    call->part = (kind == K_WINDOWS ? TILE : STRIP) * g->filters;
+    call->part = call->tile * g->filters;
     call->total = (int32_t)size_of(step->result);
   }
   return FINE;
@@ -176,7 +187,8 @@ static int32_t resolve_conv(const Step *step) {
   if (kernel->size[spatial] == 1 && groups == g.filters && groups > 1)
     return emit_windows(step, &g, address_of(kernel), K_DEPTHWISE, (g.count + STRIP - 1) / STRIP, 1, cost);
   TRY(panels(step, depth, g.filters / groups, groups, &address));
-  return emit_windows(step, &g, address, K_WINDOWS, (g.count + TILE - 1) / TILE, TILE, cost);
+  int32_t tile = tile_of(g.count);
+  return emit_windows(step, &g, address, K_WINDOWS, (g.count + tile - 1) / tile, TILE, cost);
 }
 
 // spatial, strides, dilations, (low, high) an axis, of which either may be negative
@@ -220,7 +232,7 @@ static int32_t resolve_conv_transpose(const Step *step) {
 int32_t resolve_pool(const Step *step) {
   const Value *x = operand(step, 0);
   NEED(step->op->operands == 1 && step->op->attributes >= 2);
-  int32_t spatial = attribute(step, 0), first = 3 - spatial, address;
+  int32_t spatial = attribute(step, 0), first = 3 - spatial, address, each;
   NEED(spatial >= 1 && spatial <= 3 && step->op->attributes == 2 + 4 * spatial && x->rank == spatial + 2);
   NEED(x->dtype == FLOAT32 || (x->dtype == INT32 && step->op->sub == POOL_MAX));
   Windows g;
@@ -240,7 +252,7 @@ int32_t resolve_pool(const Step *step) {
   }
   TRY(set_positions(step, x, &g, spatial));
   TRY(place(step, 0, 0));
-  TRY(scratch(taps, &address));
+  TRY(scratch_each(taps, &address, &each));
   Call *call = emit(step, K_POOL, g.count, (double)size_of(step->result) * taps);
   *(Windows *)call->fact = g;
   call->sub = step->op->sub;
@@ -248,6 +260,7 @@ int32_t resolve_pool(const Step *step) {
   call->in[0] = address_of(x);
   call->out = address_of(step->result);
   call->scratch = address;
+  call->each = each;
   return FINE;
 }
 
@@ -326,14 +339,15 @@ static int32_t resolve_argmax(const Step *step) {
 
 static int32_t resolve_softmax(const Step *step) {
   const Value *x = operand(step, 0);
-  int32_t axis, kept, address;
+  int32_t axis, kept, address, each;
   NEED(step->op->operands == 1 && step->op->attributes == 1 && x->dtype == FLOAT32);
   TRY(axis_of(x, attribute(step, 0), &axis));
   TRY(set_shape(step->result, FLOAT32, x->rank, x->size));
   TRY(place(step, 0, 1));
-  TRY(scratch(2 * (int64_t)x->size[axis], &address));
+  TRY(scratch_each(2 * (int64_t)x->size[axis], &address, &each));
   Call *call = reduction(step, K_SOFTMAX, 1u << axis, &kept);
   call->scratch = address;
+  call->each = each;
   return FINE;
 }
 

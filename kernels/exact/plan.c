@@ -106,6 +106,14 @@ int32_t scratch(int64_t need, int32_t *address) {
   return FINE;
 }
 
+// Scratch for every thread, each of its own.
+int32_t scratch_each(int64_t need, int32_t *address, int32_t *each) {
+  if (need > LARGEST) return NO_MEMORY;
+  need = (need + 3) & ~(int64_t)3;
+  *each = (int32_t)need * 4;
+  return scratch(need * thread_count, address);
+}
+
 void used_up(Buffer *buffer, int32_t times) {
   buffer->pending -= times;
   if (!buffer->pending && !buffer->fixed) block_give(buffer->address, buffer->words);
@@ -380,7 +388,7 @@ static void canonical(const Value *value) {
 // Run the network on what stands in the inputs, which it may overwrite.
 EXPORT(run) int32_t run(void) {
   if (prepared != 2) return MALFORMED;
-  int32_t at = run_calls(calls, call_count);
+  int32_t at = run_all(calls, call_count);
   if (at >= 0) {
     failed = calls[at].op;
     return NO_ROW;

@@ -47,6 +47,7 @@ int32_t place(const Step *step, int32_t first, int32_t last);  // in a buffer of
 int32_t new_buffer(Value *value, int32_t uses);
 int32_t alias(const Step *step, const Value *of);
 int32_t scratch(int64_t words, int32_t *address);
+int32_t scratch_each(int64_t words, int32_t *address, int32_t *each);
 int32_t axis_of(const Value *value, int32_t axis, int32_t *found);
 int32_t set_shape(Value *result, int32_t dtype, int32_t rank, const int32_t *size);
 int32_t copy_view(const Step *step, int32_t from, int32_t from_offset, const int32_t *from_step, int32_t to,

@@ -75,17 +75,27 @@ INLINE void put(float *p, v128_t v, int32_t count) {
   for (int32_t i = 0; i < smaller(count, 4); i++) p[i] = four[i];
 }
 
-// The k-th product of each accumulator.
-INLINE void step(const int R, const int P, const float *const *a, const float *const *b, uint32_t k,
-                 v128_t acc[8][2]) {
+// One product of each accumulator; `x` holds a row's number in all lanes.
+INLINE void step(const int R, const int P, const v128_t *x, const float *const *b, uint32_t from, v128_t acc[8][2]) {
   for (int p = 0; p < P; p++) {
-    v128_t b0 = wasm_v128_load(b[p] + k * WIDTH), b1 = wasm_v128_load(b[p] + k * WIDTH + 4u);
+    v128_t b0 = wasm_v128_load(b[p] + from), b1 = wasm_v128_load(b[p] + from + 4u);
     for (int q = 0; q < R; q++) {
-      v128_t x = wasm_v128_load32_splat(a[q] + k);
-      acc[q * P + p][0] = wasm_f32x4_add(acc[q * P + p][0], wasm_f32x4_mul(x, b0));
-      acc[q * P + p][1] = wasm_f32x4_add(acc[q * P + p][1], wasm_f32x4_mul(x, b1));
+      acc[q * P + p][0] = wasm_f32x4_add(acc[q * P + p][0], wasm_f32x4_mul(x[q], b0));
+      acc[q * P + p][1] = wasm_f32x4_add(acc[q * P + p][1], wasm_f32x4_mul(x[q], b1));
     }
   }
+}
+
+// Two products, one after the other: more at once need more registers than there are.
+INLINE void two_steps(const int R, const int P, const float *const *a, const float *const *b, v128_t acc[8][2]) {
+  v128_t first[4], second[4];
+  for (int q = 0; q < R; q++) {
+    v128_t two = wasm_v128_load64_zero(a[q]);
+    first[q] = wasm_i32x4_shuffle(two, two, 0, 0, 0, 0);
+    second[q] = wasm_i32x4_shuffle(two, two, 1, 1, 1, 1);
+  }
+  step(R, P, first, b, 0, acc);
+  step(R, P, second, b, WIDTH, acc);
 }
 
 // R rows by P panels of outputs: taps `first` to `last`, elements `from` to `to` of each.
@@ -115,16 +125,15 @@ INLINE void tile(const int R, const int P, const Rows *rows, const Target *targe
     for (int p = 0; p < P; p++) panel_at[p] = b + (int64_t)p * length * WIDTH;
     for (int q = 0; q < R; q++) a[q] += from;
     int32_t left = to - from;
-    for (; left >= 4; left -= 4) {
-#pragma unroll
-      for (uint32_t k = 0; k < 4; k++) step(R, P, a, panel_at, k, acc);
-      for (int q = 0; q < R; q++) a[q] += 4;
-      for (int p = 0; p < P; p++) panel_at[p] += 4 * WIDTH;
+    for (; left >= 2; left -= 2) {
+      two_steps(R, P, a, panel_at, acc);
+      for (int q = 0; q < R; q++) a[q] += 2;
+      for (int p = 0; p < P; p++) panel_at[p] += 2 * WIDTH;
     }
-    for (; left > 0; left--) {
-      step(R, P, a, panel_at, 0, acc);
-      for (int q = 0; q < R; q++) a[q]++;
-      for (int p = 0; p < P; p++) panel_at[p] += WIDTH;
+    if (left) {
+      v128_t one[4];
+      for (int q = 0; q < R; q++) one[q] = wasm_v128_load32_splat(a[q]);
+      step(R, P, one, panel_at, 0, acc);
     }
   }
   for (int q = 0; q < R; q++)
@@ -188,7 +197,7 @@ void run_product(const Call *call, int32_t begin, int32_t end) {
   const float *at[TILE];
   const int32_t order[1] = {0};
   for (int32_t unit = begin; unit < end; unit++) {
-    int32_t matrix = unit / tiles, rest = matrix, from_a = 0, from_b = 0, first = unit % tiles * TILE;
+    int32_t matrix = unit / tiles, rest = matrix, from_a = 0, from_b = 0, first = unit % tiles * call->tile;
     for (int32_t axis = call->rank - 1; axis >= 0; axis--) {
       from_a += rest % call->size[axis] * call->step[0][axis];
       from_b += rest % call->size[axis] * call->step[1][axis];
@@ -200,7 +209,7 @@ void run_product(const Call *call, int32_t begin, int32_t end) {
       packed_from = from_b;
       b = words(call->scratch);
     }
-    int32_t count = smaller(TILE, m - first);
+    int32_t count = smaller(call->tile, m - first);
     for (int32_t r = 0; r < count; r++) at[r] = words(call->in[0]) + from_a + (int64_t)(first + r) * depth;
     Rows rows = {at, order, TILE, 1, depth, 1};
     float *out = words(call->out) + ((int64_t)matrix * m + first) * columns;
@@ -252,7 +261,7 @@ void run_windows(const Call *call, int32_t begin, int32_t end) {
   int32_t taps = g->tap[0] * g->tap[1] * g->tap[2], depth = g->channels / g->groups, filters = g->filters / g->groups;
   Scratch s = scratch_of(call, g, taps);
   for (int32_t unit = begin; unit < end; unit++) {
-    int32_t first = unit * TILE, count = smaller(TILE, g->count - first);
+    int32_t first = unit * call->tile, count = smaller(call->tile, g->count - first);
     for (int32_t r = 0; r < count; r++) addresses(g, words(call->in[0]), s.zeros, first + r, s.at + r, TILE);
     Rows rows = {s.at, s.order, TILE, taps, depth, taps};
     for (int32_t group = 0; group < g->groups; group++) {

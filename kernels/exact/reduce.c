@@ -112,21 +112,45 @@ void run_argmax(const Call *call, int32_t begin, int32_t end) {
   }
 }
 
-// 6.4: the exponentials and their sum in float64, each quotient rounded once
+// 6.4: the exponentials and their sum in float64, each quotient rounded once. The zero that the largest may be has a sign
+// that no exponential shows: the largest is found in any order.
+static float largest_of(const float *x, int32_t n, int32_t step) {
+  v128_t four = wasm_f32x4_splat(-__builtin_inff());
+  int32_t i = 0;
+  for (; step == 1 && i + 4 <= n; i += 4) four = wasm_f32x4_max(four, wasm_v128_load(x + i));
+  float lanes[4], largest = -__builtin_inff();
+  wasm_v128_store(lanes, four);
+  for (int lane = 0; lane < 4; lane++) largest = folded(largest, lanes[lane], REDUCE_MAX);
+  for (; i < n; i++) largest = folded(largest, x[i * step], REDUCE_MAX);
+  return largest;
+}
+
+static void softmax_row(const float *x, float *y, int32_t n, int32_t step, double *e) {
+  double largest = (double)largest_of(x, n, step), sum = 0;
+  for (int32_t i = 0; i < n; i += 2) {
+    int32_t other = i + 1 < n ? i + 1 : i;
+    v128_t two = wasm_f64x2_make((double)x[i * step] - largest, (double)x[other * step] - largest);
+    two = exp_pair(two);
+    e[i] = wasm_f64x2_extract_lane(two, 0);
+    sum += e[i];
+    if (other == i) break;
+    e[other] = wasm_f64x2_extract_lane(two, 1);
+    sum += e[other];
+  }
+  int32_t i = 0;
+  for (; step == 1 && i + 2 <= n; i += 2) {
+    v128_t two = wasm_f64x2_div(wasm_v128_load(e + i), wasm_f64x2_splat(sum));
+    wasm_v128_store64_lane(y + i, wasm_f32x4_demote_f64x2_zero(two), 0);
+  }
+  for (; i < n; i++) y[i * step] = (float)(e[i] / sum);
+}
+
 void run_softmax(const Call *call, int32_t begin, int32_t end) {
   int32_t kept = call->rank - 1, n = call->size[kept], step = call->step[0][kept];
   double *e = (double *)words(call->scratch);
   for (int32_t unit = begin; unit < end; unit++) {
     int32_t offset = offset_of(call, kept, unit);
-    const float *x = words(call->in[0]) + offset;
-    float *y = words(call->out) + offset, largest = -__builtin_inff();
-    for (int32_t i = 0; i < n; i++) largest = folded(largest, x[i * step], REDUCE_MAX);
-    double sum = 0;
-    for (int32_t i = 0; i < n; i++) {
-      e[i] = exp64((double)x[i * step] - (double)largest);
-      sum += e[i];
-    }
-    for (int32_t i = 0; i < n; i++) y[i * step] = (float)(e[i] / sum);
+    softmax_row(words(call->in[0]) + offset, words(call->out) + offset, n, step, e);
   }
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bittrue.exact.plan import Plan
     from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData
+    from bittrue.report.many import ManyExamples
     from bittrue.runtimes.doctor import Findings
     from bittrue.runtimes.twin import Twin
     from bittrue.traces import Trace
@@ -35,6 +37,7 @@ __all__ = [
     "Run",
     "certify",
     "check",
+    "check_examples",
     "check_models",
     "compare",
     "convert",
@@ -86,6 +89,41 @@ def check(
     with _Session(opened, run) as session:
         data = session.report("check", tensors, describe_inputs(inputs), python, wanted)
     return replace(data, asked=bool(targets))
+
+
+def check_examples(
+    model: Any,
+    inputs: str | Mapping[str, Any] | None,
+    targets: Sequence[str] = (),
+    *,
+    batch_size: int,
+    count: int = 1,
+    against: str | None = None,
+    preprocessing: str | None = None,
+    run: Run | None = None,
+    closer: bool = False,
+) -> tuple[ManyExamples, ReportData | None]:
+    """`check` for many examples, ``batch_size`` at a time; what is in memory does not grow with their number.
+
+    ``inputs`` as in `bittrue.inputs.examples.open_examples`, ``count`` of them where they are made up. Where
+    ``run.save`` is set, a run that was interrupted goes on behind the last batch. With ``closer`` the batch with the
+    most serious verdict is run once more, and its result returned as well.
+    """
+    from bittrue.inputs import describe_inputs, parse_preprocessing
+    from bittrue.inputs.examples import open_examples
+    from bittrue.model import open_model
+
+    from .streaming import check_batches, closer_look
+
+    run = run or Run()
+    named = Target.parse(against) if against else None
+    wanted = _targets(targets, run)
+    opened = open_model(model, trust=run.trust, custom=run.custom)
+    prepared = parse_preprocessing(preprocessing) if preprocessing else None
+    read = partial(open_examples, inputs, opened.graph, count=count, preprocessing=prepared)
+    places = (describe_inputs(inputs), batch_size, named or _reference(opened), wanted, run)
+    found = check_batches(opened, read, *places)
+    return found, closer_look(opened, read, found, *places) if closer else None
 
 
 def check_models(
@@ -217,16 +255,39 @@ def convert(
         return replace(written(traced), reason=str(refusal))
 
 
-def export(model: Any, out: Path, *, half: bool = False, trust: bool = False, custom: Sequence[Any] = ()) -> Plan:
+def export(
+    model: Any, out: Path, *, quantize: Sequence[str] = (), trust: bool = False, custom: Sequence[Any] = ()
+) -> Plan:
     """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node, and return its plan.
 
-    `bittrue.exact.load` and the npm package run it. Raises Unsupported, naming the layer, for what the exact runtime
-    does not have. ``half`` stores weights of two axes or more as float16. ``custom`` as in `convert`.
+    `bittrue.exact.load` and the npm package run it. ``quantize`` and ``custom`` as in `convert`; without a pattern the
+    weights of two axes or more are quantised. Raises Unsupported, naming the layer, for what the exact runtime does not
+    have.
     """
+    from bittrue.conversion.tfjs import parse_quantize
     from bittrue.exact.export import export as write
     from bittrue.model import open_model
 
-    return write(open_model(model, trust=trust, custom=custom).graph, Path(out), half=half)
+    rules = [parse_quantize(text) for text in quantize]
+    graph = open_model(model, trust=trust, custom=custom).graph
+    return write(graph, Path(out), quantize=partial(_quantized, rules) if rules else None)
+
+
+def _quantized(rules: Sequence[Quantize], constants: Mapping[str, Array]) -> Mapping[str, Quantized]:
+    """What ``rules`` make of the constants of an exact model."""
+    from bittrue.conversion.tfjs.quantization import quantise
+    from bittrue.conversion.tfjs.versions import NEWEST
+    from bittrue.exact.quantized import Quantized
+
+    found: dict[str, str] = {}
+    for rule in rules:
+        names = [name for name, array in constants.items() if array.ndim > 1 or rule.pattern != "*"]
+        found |= chosen(names, [rule], parse_version(BUNDLED))
+    made = {name: quantise(name, constants[name], dtype) for name, dtype in found.items()}
+    return {
+        name: Quantized(stored.view(np.float16) if how.dtype == "float16" else stored, how.scale, how.minimum)
+        for name, (stored, how) in made.items()
+    }
 
 
 def _traced(opened: OpenedModel) -> OpenedModel | None:

@@ -235,6 +235,8 @@ class Session:
         for version in dict.fromkeys(target.version for target in targets if not (target.is_keras or target.is_exact)):
             # A model that cannot be converted is refused before anything runs.
             notes |= dict.fromkeys(other.artifact(version).notes)
+        if any(target.is_device for target in targets):
+            _ = other._host().device  # an address that cannot be listened on is refused before anything runs
         base = self.trace(reference, inputs, self._reference_options(reference))
         truth = self._truth(inputs)
         accuracy = from_truth(truth, base) if truth is not None else None

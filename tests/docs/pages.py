@@ -7,6 +7,7 @@ above it.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,13 +44,26 @@ def blocks(page: Path, *languages: str) -> list[Block]:
 def commands(block: Block) -> Iterator[tuple[str, str | None]]:
     """Each command of a block, with what it is said to print (None in ``sh`` blocks, which say nothing of that)."""
     if block.language == "console":
-        for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
             command, _, printed = part.partition("\n")
             yield command, printed
     else:
-        for line in re.sub(r"\\\n\s*", "", block.text).splitlines():
-            if command := re.sub(r"(^|\s)#.*", "", line).strip():
-                yield command, None
+        yield from ((command, None) for command in _whole(block.text.splitlines()))
+
+
+def _whole(lines: list[str]) -> Iterator[str]:
+    """The commands on some lines, less their comments; one goes on while a quotation is open."""
+    waiting = ""
+    for line in lines:
+        waiting += line + "\n"
+        try:
+            words = shlex.split(waiting, comments=True)
+        except ValueError:
+            continue
+        if words:
+            yield re.sub(r"\s#[^'\"]*$", "", waiting.strip())
+        waiting = ""
+    assert not waiting, f"a quotation is not closed: {waiting}"
 
 
 def fits(printed: str, said: str) -> bool:

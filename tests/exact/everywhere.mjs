@@ -4,6 +4,8 @@
  * A model called NAME.whole has no batch that could be split. In Node: `node everywhere.mjs PACKAGE FOLDER NAME…` prints them as JSON.
  */
 
+const THREADS = [2, 3];
+
 /**
  * @param {string} base of the package's dist/exact, ending in a slash
  * @param {string[]} names
@@ -13,7 +15,7 @@ export async function hashesOf(base, names, read) {
   const { load, loadInWorker } = await import(`${base}index.js`);
   const { digest } = await import(`${base}file.js`);
   const hash = (/** @type {any[]} */ tensors) => Promise.all(tensors.map(({ data }) => digest(new Uint8Array(data.buffer))));
-  /** @type {{[name: string]: {whole: string[], split: string[], worker: string[] | null}}} */
+  /** @type {{[name: string]: {whole: string[], split: string[], worker: string[] | null, threads: string[][]}}} */
   const found = {};
   for (const [i, name] of names.entries()) {
     const model = await load(await read(`${name}.safetensors`));
@@ -22,7 +24,13 @@ export async function hashesOf(base, names, read) {
     const rows = name.endsWith(".whole") ? whole : inRows(model, fed);
     const worker = i === 0 ? await loadInWorker(await read(`${name}.safetensors`)) : null;
     const there = worker && [await worker.predict(fed)].flat();
-    found[name] = { whole: await hash(whole), split: await hash(rows), worker: there && (await hash(there)) };
+    const threads = [];
+    for (const count of name.endsWith(".whole") ? [] : THREADS) {
+      const shared = await load(await read(`${name}.safetensors`), { threads: count });
+      threads.push(await hash([shared.predict(fed)].flat()));
+      shared.dispose();
+    }
+    found[name] = { whole: await hash(whole), split: await hash(rows), worker: there && (await hash(there)), threads };
     worker?.terminate();
     model.dispose();
   }

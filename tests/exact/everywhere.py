@@ -49,7 +49,7 @@ def computed_in_python(models: Mapping[str, Built]) -> dict[str, list[str]]:
 
 
 def computed_in(place: str, folder: Path) -> dict[str, Any]:
-    """Hashes by model: ``whole``, ``split`` (the batch in parts), ``worker`` (of the first model)."""
+    """Hashes by model: ``whole``, ``split`` (the batch in parts), ``worker`` (of the first model), ``threads``."""
     found = _in_node(folder) if place == "node" else _in_browser(place, folder)
     assert "error" not in found, found["error"]
     return found
@@ -83,6 +83,12 @@ class _Pages(SimpleHTTPRequestHandler):
         self.answers.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(204)
         self.end_headers()
+
+    def end_headers(self) -> None:
+        """Isolated from other origins, as memory that threads share demands it."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

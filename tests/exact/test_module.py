@@ -32,6 +32,15 @@ def test_it_imports_nothing_and_exports_one_memory() -> None:
     assert [item.name for item in module.exports if isinstance(item.type, wasmtime.MemoryType)] == ["memory"]
 
 
+def test_the_threaded_build_imports_its_memory_and_nothing_else() -> None:
+    config = wasmtime.Config()
+    config.wasm_threads = True
+    config.shared_memory = True
+    module = wasmtime.Module(wasmtime.Engine(config), MODULE.with_name("exact-threads.wasm").read_bytes())
+    assert [(item.module, item.name) for item in module.imports] == [("env", "memory")]
+    script("build_kernels").inspect(MODULE.with_name("exact-threads.wasm").read_bytes(), threads=True)
+
+
 def test_the_inspection_of_the_build_accepts_it_and_refuses_relaxed_simd() -> None:
     build = script("build_kernels")
     build.inspect(MODULE.read_bytes())
@@ -48,6 +57,8 @@ def test_the_inspection_refuses_an_import() -> None:
     code = wasmtime.wat2wasm('(module (import "math" "exp" (func (param f64) (result f64))))')
     with pytest.raises(build.BuildError, match="must import nothing"):
         build.inspect(bytes(code))
+    with pytest.raises(build.BuildError, match="its memory and nothing else"):
+        build.inspect(bytes(code), threads=True)
 
 
 @pytest.mark.slow
@@ -59,6 +70,8 @@ def test_the_same_sources_give_the_same_bytes() -> None:
     if not build.is_current("exact"):
         pytest.skip("the sources have changed since the module was built")
     assert hashlib.sha256(build.compile_module("exact")).hexdigest() == module_sha256()
+    threaded = MODULE.with_name("exact-threads.wasm").read_bytes()
+    assert build.compile_module("exact-threads") == threaded or not build.is_current("exact-threads")
 
 
 def test_the_constants_are_those_that_the_script_writes() -> None:

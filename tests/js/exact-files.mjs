@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 
 export const MODULE = fileURLToPath(new URL("../../src/bittrue/_kernels/exact.wasm", import.meta.url));
+export const THREADED = MODULE.replace("exact.wasm", "exact-threads.wasm");
 
 /** y = x · kernel + bias, then its largest place. */
 export const DENSE = {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 import { ExactError, SEMANTICS, load, loadInWorker } from "../../src/bittrue/web/exact/index.js";
-import { DENSE, MODULE, WEIGHTS, fileOf, planWith } from "./exact-files.mjs";
+import { DENSE, MODULE, THREADED, WEIGHTS, fileOf, planWith } from "./exact-files.mjs";
 
 const FILE = fileOf(DENSE, WEIGHTS);
 const options = { module: MODULE };
@@ -156,6 +156,36 @@ test("a worker that computes is ended at once", async () => {
   const ended = assert.rejects(model.predict(new Float32Array(side * side)), failure("ended", /was terminated/));
   setTimeout(() => model.terminate(), 50);
   await ended;
+});
+
+for (const how of [load, loadInWorker]) {
+  test(`several threads give the bits of one (${how.name})`, async () => {
+    const model = await how(FILE, { module: THREADED, threads: 3 });
+    const many = Float32Array.from({ length: 2 * 997 }, (_, i) => Math.fround(Math.sin(i)));
+    const [wanted] = /** @type {any[]} */ ((await load(FILE, options)).predict(many));
+    for (let run = 0; run < 20; run++) {
+      const [y] = /** @type {any[]} */ (await model.predict(many));
+      assert.deepEqual(y.data, wanted.data);
+    }
+    const end = /** @type {any} */ (model);
+    (end.terminate ?? end.dispose).call(model);
+  });
+}
+
+test("an index that is no row is found by whichever thread has it", async () => {
+  const plan = planWith({ inputs: [["x", [null], "int32"]], operations: [["gather", [1, 0], [], "e"]], outputs: [["e", 3]], layers: [] });
+  const model = await load(fileOf(plan, WEIGHTS), { module: THREADED, threads: 2 });
+  for (const bad of [0, 5, 9]) {
+    const index = Int32Array.from({ length: 10 }, (_, i) => (i === bad ? 2 : 1));
+    assert.throws(() => model.predict(index), failure("input", /no row/));
+  }
+  assert.equal(/** @type {any} */ (model.predict(new Int32Array(10))).data.length, 30);
+  model.dispose();
+});
+
+test("threads that cannot be had are named", async () => {
+  await assert.rejects(load(FILE, { ...options, threads: 2 }), failure("engine", /no threads: give exact-threads.wasm/));
+  await assert.rejects(load(FILE, { module: THREADED, threads: 1.5 }), failure("engine", /whole number from 1 to 64/));
 });
 
 test("memory that cannot grow is an error and no output", async () => {

@@ -38,6 +38,7 @@ from .options import (
 from .reporting import report
 from .reproducing import repro
 from .screen import Screen, write_json
+from .streaming import check_streamed, streaming
 from .words import TargetCommand
 
 __all__ = ["main"]
@@ -103,6 +104,7 @@ def demo(**options: Any) -> int:
 @input_tensors
 @image_preprocessing
 @batch_size
+@streaming
 @in_targets
 @click.option(
     "--against",
@@ -132,6 +134,10 @@ def check(**options: Any) -> int:
     check_explaining(options)
     first, second = _models(options["model"], options["reference"], options["candidate"])
     held = Expecting.of(options)
+    if options["batch_size"]:
+        if second is not None:
+            raise UsageError("--batch-size is for one MODEL, not for --reference and --candidate")
+        return check_streamed(options, first, held)
     screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
     with screen.progress() as progress:
         run: Callable[..., Any] = partial(run_check, first) if second is None else partial(check_models, first, second)

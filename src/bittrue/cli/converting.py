@@ -60,7 +60,13 @@ def convert(**options: Any) -> int:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--half", is_flag=True, help="Store weights as float16: half the size, and another model.")
+@click.option(
+    "--quantize",
+    multiple=True,
+    metavar="DTYPE[:PATTERN]",
+    help="Store weights as float16, uint16 or uint8: those of two axes or more, or those whose name fits PATTERN (like "
+    "'*/kernel'). Repeatable; of several that fit, the last.",
+)
 @trusting
 @with_custom
 @quietly
@@ -69,7 +75,7 @@ def export(**options: Any) -> int:
     """Write MODEL as the exact model OUT (safetensors), whose bits are the same in Python, browsers and Node."""
     from bittrue.pipeline import export as run_export
 
-    given = ("half", "trust", "custom")
+    given = ("quantize", "trust", "custom")
     plan = run_export(options["model"], options["out"], **{name: options[name] for name in given})
     if not options["quiet"]:
         size = options["out"].stat().st_size

@@ -19,6 +19,7 @@ from .screen import Screen, check_writable, write_json
 if TYPE_CHECKING:
     from bittrue.report.baseline import Changes
     from bittrue.report.expectations import Expectations, Judgement
+    from bittrue.report.many import ManyExamples
     from bittrue.settings import Settings
 
 __all__ = ["Expecting", "expecting"]
@@ -97,6 +98,23 @@ class Expecting:
         if self.junit is not None:
             self._write_junit(data, judgement, found, screen)
         return not judgement.passed or bool(found and found.failures)
+
+    def failed_over(self, data: ManyExamples, screen: Screen) -> bool:
+        """As `failed`, of a result over many examples."""
+        from bittrue.report.expectations import Violation, judge_calls
+
+        calls = [layer for target in data.targets for layer in target.layers]
+        most = self.expected.at_most
+        whole = [
+            Violation(target.target, None, "", target.verdict, f"{target.verdict}, where at most {most} is allowed")
+            for target in data.targets
+            if target.verdict is not None and all(target.verdict > one for one in (most, *target.verdicts))
+        ]
+        judgement = judge_calls(calls, self.expected, date.today(), whole)
+        if self.settings.limits:
+            for line in _said(judgement, self.settings):
+                screen.say(line)
+        return not judgement.passed
 
     def _compared(self, data: Any, screen: Screen) -> Changes | None:
         """What is other than in the baseline; records one where there is none."""

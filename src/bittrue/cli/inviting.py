@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,10 +21,13 @@ _HALVES = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 def invite(invitation: Invitation) -> None:
     """Say on standard error what to open, with a QR code where that is a terminal; even where all else is quiet."""
+    # While progress is shown, standard error stands for a terminal and does not say so.
+    stream: Any = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    terminal = stream.isatty()
     said = list(invitation.sentences)
-    if sys.stderr.isatty() and _shows_blocks(sys.stderr.encoding):
+    if terminal and _shows_blocks(stream.encoding):
         said += ["", *code(invitation.url, coloured="NO_COLOR" not in os.environ), ""]
-    click.echo("\n".join(said), err=True, color=True if sys.stderr.isatty() else None)
+    click.echo("\n".join(said), err=True, color=terminal)
 
 
 def _shows_blocks(encoding: str | None) -> bool:

@@ -47,7 +47,7 @@ class Screen:
         return terminal_progress(sys.stderr, quiet=self.quiet)
 
     @property
-    def _unseen(self) -> bool:
+    def unseen(self) -> bool:
         """Whether whoever reads standard error has not just read the report."""
         return self.quiet or not (self.out.isatty() and sys.stderr.isatty())
 
@@ -62,20 +62,21 @@ class Screen:
             TextReporter().report(data, self.out)
         if self.json_path == "-":
             write_json(self.json_path, as_data(data))
-        self._write_report(data)
+        self.write_report(data)
         from bittrue.cli.explaining import fails
 
         failed = held(data, self) if held else fails(data, fail_on)
         failures = [failed.sentence for failed in data.failures]
         failures += data.exact.failures.values() if data.exact else []
         if failures:
-            for sentence in failures if self._unseen else ():
+            for sentence in failures if self.unseen else ():
                 click.echo(f"bittrue: {sentence}", err=True)
             return TARGET_FAILED
         refuted = data.exact is not None and data.exact.refuted
         return FAILED_COMPARISON if refuted or failed else DONE
 
-    def _write_report(self, data: Any) -> None:
+    def write_report(self, data: Any) -> None:
+        """Write the HTML report, where one is asked for, and open it."""
         if self.report is None:
             return
         from bittrue.report.html import HtmlReporter

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,31 +24,30 @@ from .engine import ExactModel
 from .file import ExactFile, digest, write
 from .lowering import lower
 from .plan import DTYPES, Input, Named, Plan
+from .quantized import Quantized
 
-__all__ = ["exact_model", "export", "lowered"]
+__all__ = ["Quantize", "exact_model", "export", "lowered"]
 
 
-def export(graph: Graph, path: Path, *, half: bool = False) -> Plan:
+Quantize = Callable[[Mapping[str, Array]], Mapping[str, Quantized]]
+"""Which of the float32 constants are stored in fewer bits, and how."""
+
+
+def export(graph: Graph, path: Path, *, quantize: Quantize | None = None) -> Plan:
     """Write ``graph`` as an exact model to ``path`` and return its plan.
 
-    ``half``: weights of two axes or more are rounded to float16, which halves the file; they are computed with as the
-    float32 numbers that they then are.
+    ``quantize``: the constants that it returns are stored so, and computed with as the float32 numbers that they then are.
 
     Raises Unsupported, naming the layer and what is missing, for what the exact runtime cannot compute.
     """
     plan, constants = lowered(graph)
-    write(path, plan, {name: _halved(name, array) for name, array in constants.items()} if half else constants)
+    if quantize:
+        made = quantize({name: array for name, array in constants.items() if array.dtype == np.float32})
+        changed = [replace(item, affine=made[item.name].affine) if item.name in made else item for item in plan.constants]
+        plan = replace(plan, constants=tuple(changed))
+        constants |= {name: one.stored for name, one in made.items()}
+    write(path, plan, constants)
     return plan
-
-
-def _halved(name: str, array: Array) -> Array:
-    if array.dtype != np.float32 or array.ndim < 2:
-        return array
-    with np.errstate(over="ignore"):
-        rounded = array.astype(np.float16)
-    if np.any(np.isinf(rounded) & np.isfinite(array)):
-        raise Unsupported(f"{name} cannot be stored as float16: it holds numbers above 65504; export without half")
-    return rounded
 
 
 def exact_model(graph: Graph) -> ExactModel:

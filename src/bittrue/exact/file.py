@@ -21,6 +21,7 @@ from bittrue.errors import ArtifactError, ModelError
 from bittrue.traces import Array
 
 from .plan import Plan
+from .quantized import Quantized
 
 __all__ = ["ExactFile", "digest", "read", "write"]
 
@@ -29,6 +30,8 @@ _LARGEST_HEADER = 100_000_000  # of safetensors itself
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
     "I32": np.dtype("<i4"),
     "BOOL": np.dtype("?"),
 }
@@ -47,7 +50,8 @@ class ExactFile:
 def write(path: Path, plan: Plan, constants: Mapping[str, Array]) -> None:
     """Write an exact model. The same model gives the same bytes. Raises ModelError where it cannot be written.
 
-    A constant may be given as float16 where the plan has float32: it is stored so, and read as float32.
+    A constant may be given as float16 where the plan has float32, and as uint8 or uint16 where the plan has a scale for
+    it: it is stored so, and read as float32.
     """
     header: dict[str, Any] = {
         "__metadata__": {"format": "bittrue-exact", _PLAN: plan.to_json(), _HASH: digest(plan, constants)}
@@ -109,7 +113,12 @@ def _parsed(content: bytes) -> ExactFile:
         raise ArtifactError("the file is damaged or was altered: its content does not match its hash")
     tensors = {name: _tensor(name, entry, data) for name, entry in header.items()}
     plan = Plan.from_json(text, {name: (array.shape, array.dtype.name) for name, array in tensors.items()})
-    return ExactFile(plan, {item.name: tensors[item.name] for item in plan.constants}, digest.hexdigest())
+    constants = {item.name: _loaded(tensors[item.name], item.affine) for item in plan.constants}
+    return ExactFile(plan, constants, digest.hexdigest())
+
+
+def _loaded(array: Array, affine: tuple[float, float] | None) -> Array:
+    return Quantized(array, *affine).loaded() if affine else array
 
 
 def _header(content: bytes) -> tuple[dict[str, Any], int]:
@@ -138,4 +147,4 @@ def _tensor(name: str, entry: Any, data: memoryview) -> Array:
     if dtype.kind == "b" and (np.frombuffer(data[start:stop], np.uint8) > 1).any():
         raise ArtifactError(f"the file's tensor {name!r} is malformed (a truth value is neither 0 nor 1)")
     array = np.frombuffer(data[start:stop], dtype).reshape(shape)
-    return array.astype(np.float32) if dtype.itemsize == 2 else array
+    return array.astype(np.float32) if dtype.name == "float16" else array

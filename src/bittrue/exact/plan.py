@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from math import isfinite
 from typing import Any
 
 from bittrue.errors import ArtifactError
@@ -21,6 +22,7 @@ SEMANTICS = "bittrue-exact-1"
 """The version of spec.md that a model names; another one is refused."""
 
 DTYPES = ("float32", "int32", "bool")
+_QUANTIZED = ("uint8", "uint16")
 _PROGRAM_VERSION = 1
 _MOST_AXES = 8
 _WORD = 2**31
@@ -37,11 +39,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Constant:
-    """A weight or a table: the tensor of the file that is called ``name``."""
+    """A weight or a table: the tensor of the file that is called ``name``. ``affine``: scale and minimum if it is stored
+    in 8 or 16 bits (spec.md, 2.4)."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    affine: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Plan:
 
     def to_json(self) -> str:
         """The plan as it stands in a file's metadata."""
-        document = {
+        document: dict[str, Any] = {
             "semantics": self.semantics,
             "name": self.name,
             "inputs": [[item.name, list(item.shape), item.dtype] for item in self.inputs],
@@ -96,6 +100,9 @@ class Plan:
             "outputs": [[item.name, item.value] for item in self.outputs],
             "layers": [[item.name, item.call, item.index, item.value] for item in self.layers],
         }
+        quantized = {item.name: list(item.affine) for item in self.constants if item.affine}
+        if quantized:
+            document["quantized"] = quantized
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -126,7 +133,10 @@ def _listed(step: Operation) -> list[Any]:
 
 def _plan(document: Mapping[str, Any], tensors: Mapping[str, tuple[tuple[int, ...], str]]) -> Plan:
     inputs = tuple(_input(*row) for row in document["inputs"])
-    constants = tuple(Constant(str(name), *tensors[name]) for name in document["constants"])
+    quantized = {name: _affine(*numbers) for name, numbers in document.get("quantized", {}).items()}
+    constants = tuple(_constant(name, *tensors[name], quantized.pop(name, None)) for name in document["constants"])
+    if quantized:
+        raise ValueError(f"it quantises {next(iter(quantized))!r}, which is none of its constants")
     known = len(inputs) + len(constants)
     operations: list[Operation] = []
     for row in document["operations"]:
@@ -146,6 +156,24 @@ def _input(name: Any, shape: Any, dtype: Any) -> Input:
     if dtype not in DTYPES or len(shape) > _MOST_AXES:
         raise ValueError(f"an input of {dtype} with {len(shape)} axes")
     return Input(_text(name), tuple(None if size is None else _number(size) for size in shape), dtype)
+
+
+def _constant(name: Any, shape: tuple[int, ...], dtype: str, affine: tuple[float, float] | None) -> Constant:
+    if (dtype in _QUANTIZED) != (affine is not None):
+        raise ValueError(f"the constant {name!r} is stored as {dtype}, {'without' if affine is None else 'with'} a scale")
+    return Constant(str(name), shape, "float32" if affine else dtype, affine)
+
+
+def _affine(scale: Any, minimum: Any) -> tuple[float, float]:
+    if not all(_is_number(value) for value in (scale, minimum)):
+        raise ValueError(f"{scale!r} and {minimum!r} are no scale and minimum")
+    return float(scale), float(minimum)
+
+
+def _is_number(value: Any) -> bool:
+    """JSON does not tell 1.0 from 1."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53
+    return whole or (isinstance(value, float) and isfinite(value))
 
 
 def _operation(row: Sequence[Any], known: int, inside: bool = False) -> Operation:

@@ -44,25 +44,19 @@ def flat(value: Any) -> Iterator[Any]:
 
 
 def completed(call: Call, names: Sequence[str], training: bool | None) -> Call:
-    """``call`` with what Keras adds while it builds a model without masks: that there are none, and no training.
+    """``call`` with what Keras adds to one on a single tensor: that it is not training, and has no mask.
 
     ``names`` are the parameters of the layer's ``call``, ``training`` the default of that one.
     """
-    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
-    added: dict[str, Any] = {}
-    if "training" in names and "training" not in given and training is not None:
-        added["training"] = training
-    tensors = {name: value for name, value in given.items() if Call((value,)).inputs}
-    for name, value in tensors.items():
-        mask = "mask" if len(tensors) == 1 else f"{name}_mask"
-        if mask in names and given.get(mask) is None:
-            added[mask] = _without(value)
-    return Call(call.args, {**call.kwargs, **added})
-
-
-def _without(value: Any) -> Any:
-    """None for each tensor in a structure."""
-    return [_without(item) for item in value] if isinstance(value, list | tuple) else None
+    match call.args:
+        case (TensorRef(),) if not call.kwargs:
+            added: dict[str, Any] = {}
+            if "training" in names and training is not None:
+                added["training"] = training
+            if "mask" in names:
+                added["mask"] = None
+            return Call(call.args, added)
+    return call
 
 
 def _call(node: Any) -> Call:

@@ -70,8 +70,7 @@ class _Model:
             if not isinstance(entry, Mapping):
                 raise NeedsKeras("an entry that is no layer")
             layer = _layer(entry, masks, deepest)
-            if not masks:
-                layer = replace(layer, calls=tuple(_completed(layer, call) for call in layer.calls))
+            layer = replace(layer, calls=tuple(_completed(layer, call) for call in layer.calls))
             if makes_mask(layer) and not masks:
                 raise NeedsKeras("a mask that Keras sends along unseen")
             yield layer
@@ -104,7 +103,10 @@ class _Chain(_Model):
         entry = self.input(TensorRef(names[0])) if names else None
         if entry is None:
             raise NeedsKeras("a Sequential model without layers")
-        called = [replace(self.layers[name], calls=(Call((TensorRef(before),)),)) for before, name in pairwise(names)]
+        called = [
+            replace(layer, calls=(_completed(layer, Call((TensorRef(before),))),))
+            for before, layer in ((before, self.layers[name]) for before, name in pairwise(names))
+        ]
         return Graph(self.name, "Sequential", (self.layers[names[0]], *called), (entry,), (TensorRef(names[-1]),))
 
 
@@ -162,7 +164,7 @@ def _completed(layer: LayerNode, call: Call) -> Call:
     """``call`` as Keras makes it where a file does not say all of it."""
     if layer.subgraph is not None:
         return completed(call, _MODEL_CALL, None)
-    facts = keras_class(published_name(layer.class_name)) if layer.module.startswith("keras.") else None
+    facts = keras_class(published_name(layer.class_name)) if not layer.module.startswith("keras.src.") else None
     return call if facts is None else completed(call, facts.call, facts.training)
 
 

@@ -38,7 +38,9 @@ class Case:
     def exact(self) -> tuple[tuple[Array, Array], ...]:
         """For each output the exact value on the same inputs, and the bound."""
         arithmetic = in_dtype(arithmetic_of(self.provenance), self.outputs[0].dtype)
-        return layer_bound(self.layer, tuple(self.inputs.values()), arithmetic.axioms)
+        call = self.layer.calls[0]
+        given = [self.inputs[ref.layer] for ref in (*call.inputs, *call.keyword_inputs)]
+        return layer_bound(self.layer, given, arithmetic.axioms)
 
     def outside(self, outputs: Sequence[Array]) -> int:
         """How many values of ``outputs`` lie outside of what rounding allows."""

@@ -9,7 +9,7 @@
 import { ExactError } from "./errors.js";
 import { digest, parseFile } from "./file.js";
 import { compile } from "./instance.js";
-import { ExactModel } from "./model.js";
+import { ExactModel, modelOf } from "./model.js";
 import { SEMANTICS } from "./plan.js";
 import { readSource } from "./read.js";
 import { RemoteModel } from "./remote.js";
@@ -20,11 +20,12 @@ export { ExactError, ExactModel, RemoteModel, SEMANTICS };
  * @typedef {import("./read.js").Source} Source
  * @typedef {object} Options
  * @property {number} [maxCost] the most multiplications and steps of elements that a prediction may take
- * @property {Source | WebAssembly.Module} [module] exact.wasm, where it does not lie beside this file
+ * @property {number} [threads] that share each prediction; more than one need a page that is cross-origin isolated
+ * @property {Source | WebAssembly.Module} [module] exact.wasm (with threads exact-threads.wasm), where it lies elsewhere
  */
 
-/** @type {Promise<WebAssembly.Module> | null} */
-let shared = null;
+/** The modules beside this file, once they were asked for. @type {Map<string, Promise<WebAssembly.Module>>} */
+const own = new Map();
 
 /**
  * Load an exact model, written by `bittrue export`.
@@ -34,11 +35,11 @@ let shared = null;
  * @returns {Promise<ExactModel>}
  * @throws {ExactError}
  */
-export async function load(source, { maxCost = Infinity, module } = {}) {
+export async function load(source, { maxCost = Infinity, threads = 1, module } = {}) {
   refuseCost(maxCost);
-  const compiled = await moduleOf(module);
+  const compiled = await moduleOf(module, threads);
   const { bytes, owned } = await readSource(source);
-  return new ExactModel(compiled, await parseFile(bytes, owned), maxCost);
+  return modelOf(compiled, await parseFile(bytes, owned), maxCost, threads);
 }
 
 /**
@@ -49,11 +50,11 @@ export async function load(source, { maxCost = Infinity, module } = {}) {
  * @returns {Promise<RemoteModel>}
  * @throws {ExactError}
  */
-export async function loadInWorker(source, { maxCost = Infinity, module } = {}) {
+export async function loadInWorker(source, { maxCost = Infinity, threads = 1, module } = {}) {
   refuseCost(maxCost);
-  const compiled = await moduleOf(module);
+  const compiled = await moduleOf(module, threads);
   const { bytes, owned } = await readSource(source);
-  return RemoteModel.start(compiled, bytes, owned, maxCost);
+  return RemoteModel.start({ module: compiled, maxCost, threads }, bytes, owned);
 }
 
 /** SHA-256 (hexadecimal) of the bytes of a module. @param {Source} source */
@@ -67,15 +68,17 @@ function refuseCost(maxCost) {
   throw new ExactError("cost", `maxCost is ${String(maxCost)}: it must be a number above 0`);
 }
 
-/** @param {Options["module"]} given @returns {Promise<WebAssembly.Module>} */
-async function moduleOf(given) {
+/** @param {Options["module"]} given @param {number} threads @returns {Promise<WebAssembly.Module>} */
+async function moduleOf(given, threads) {
   if (typeof WebAssembly === "object" && given instanceof WebAssembly.Module) return given;
   if (given !== undefined) return compiledFrom(/** @type {Source} */ (given));
-  shared ??= compiledFrom(new URL("./exact.wasm", import.meta.url));
+  const url = threads === 1 ? new URL("./exact.wasm", import.meta.url) : new URL("./exact-threads.wasm", import.meta.url);
+  const compiled = own.get(url.href) ?? compiledFrom(url);
+  own.set(url.href, compiled);
   try {
-    return await shared;
+    return await compiled;
   } catch (error) {
-    shared = null; // it may be there the next time
+    own.delete(url.href); // it may be there the next time
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /**
- * The WebAssembly module with one plan in its memory, which nothing that a plan asks for can leave. It imports nothing.
+ * The WebAssembly module with one plan in its memory, which nothing that a plan asks for can leave. It imports nothing; the
+ * threaded build, that memory.
  */
 
 import { ExactError, said } from "./errors.js";
@@ -47,16 +48,16 @@ export async function compile(code) {
 
 export class Instance {
   /**
-   * @param {WebAssembly.Module} module
+   * @param {{exports: any, memory: WebAssembly.Memory}} started the module, fresh
    * @param {Plan} plan
    * @param {Map<string, Uint8Array>} constants
    * @param {number[]} outputs numbers of the values to return
    */
-  constructor(module, plan, constants, outputs) {
+  constructor({ exports, memory }, plan, constants, outputs) {
     this.plan = plan;
     this.outputs = outputs.length;
-    /** @type {any} */
-    this.exports = instantiated(module);
+    this.exports = exports;
+    this.memory = memory;
     /** @type {number[][] | null} */
     this.shapes = null;
     const addresses = plan.constants.map(({ name, dtype }) => this.#put(words(dtype, constants.get(name) ?? new Uint8Array())));
@@ -69,7 +70,7 @@ export class Instance {
 
   /** Bytes of the module's memory. */
   get bytes() {
-    return this.exports.memory.buffer.byteLength;
+    return this.memory.buffer.byteLength;
   }
 
   /**
@@ -114,7 +115,7 @@ export class Instance {
     const size = shape.reduce((product, length) => product * length, 1);
     const dtype = DTYPES[this.#call("output_dtype", at)];
     const address = this.#call("output_address", at);
-    const { buffer } = this.exports.memory;
+    const buffer = /** @type {ArrayBuffer} */ (this.memory.buffer);
     if (dtype === "float32") return { data: new Float32Array(buffer, address, size).slice(), shape, dtype };
     const numbers = new Int32Array(buffer, address, size);
     return { data: dtype === "bool" ? Uint8Array.from(numbers) : numbers.slice(), shape, dtype };
@@ -149,7 +150,7 @@ export class Instance {
 
   /** @param {number} address @param {Uint8Array} bytes */
   #write(address, bytes) {
-    new Uint8Array(this.exports.memory.buffer).set(bytes, address);
+    new Uint8Array(this.memory.buffer).set(bytes, address);
   }
 
   /** @param {number} status @param {number[][] | null} shapes that were asked for */
@@ -165,15 +166,6 @@ export class Instance {
       [NO_ROW]: new ExactError("input", `an input holds a number that is no row of the table of ${where}`),
       [OTHER_VERSION]: new ExactError("version", "exact.wasm is of another version than this package: take both from one"),
     }[status] ?? new ExactError("plan", `the model's plan is malformed at ${where}: export the model again`);
-  }
-}
-
-/** @param {WebAssembly.Module} module */
-function instantiated(module) {
-  try {
-    return new WebAssembly.Instance(module, {}).exports;
-  } catch (error) {
-    throw new ExactError("memory", `the module cannot be started: ${said(error)}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** An exact model that is ready to predict, and what it may be fed. */
 
+import { alone, gather } from "./crew.js";
 import { ExactError } from "./errors.js";
 import { Instance } from "./instance.js";
 
@@ -26,15 +27,17 @@ export class ExactModel {
    * @param {WebAssembly.Module} module
    * @param {ExactFile} file
    * @param {number} maxCost the most multiplications and steps of elements that a prediction may take
+   * @param {import("./crew.js").Crew | null} [crew] the threads that predict, where there are several
    */
-  constructor(module, file, maxCost) {
+  constructor(module, file, maxCost, crew = null) {
     this.module = module;
     this.plan = file.plan;
     this.constants = file.constants;
     this.sha256 = file.sha256;
     this.maxCost = maxCost;
+    this.crew = crew;
     /** @type {Instance | null} */
-    this.instance = this.#started(file.plan.outputs);
+    this.instance = this.#started(file.plan.outputs, crew ?? alone(module));
   }
 
   get name() {
@@ -83,18 +86,19 @@ export class ExactModel {
    * @param {Named[]} wanted
    */
   layers(x, wanted) {
-    return this.#started(wanted).run(this.#fed(x), this.maxCost);
+    return this.#started(wanted, alone(this.module)).run(this.#fed(x), this.maxCost);
   }
 
   /** Let go of its memory; it cannot predict any more. */
   dispose() {
+    this.crew?.end();
     this.instance = null;
     this.constants = new Map();
   }
 
-  /** @param {Named[]} returned */
-  #started(returned) {
-    return new Instance(this.module, this.plan, this.constants, returned.map(({ value }) => value));
+  /** @param {Named[]} returned @param {{exports: any, memory: WebAssembly.Memory}} started */
+  #started(returned, started) {
+    return new Instance(started, this.plan, this.constants, returned.map(({ value }) => value));
   }
 
   get #running() {
@@ -125,6 +129,24 @@ export class ExactModel {
       throw new ExactError("input", `the model's inputs are ${names.join(", ")}, but ${keys.join(", ") || "none"} were given`);
     }
     return names.map((name) => x[name]);
+  }
+}
+
+/**
+ * A model with the threads that it is to have.
+ *
+ * @param {WebAssembly.Module} module
+ * @param {ExactFile} file
+ * @param {number} maxCost
+ * @param {number} threads
+ */
+export async function modelOf(module, file, maxCost, threads) {
+  const crew = threads === 1 ? null : await gather(module, threads);
+  try {
+    return new ExactModel(module, file, maxCost, crew);
+  } catch (error) {
+    crew?.end();
+    throw error;
   }
 }
 

@@ -23,20 +23,19 @@ export class RemoteModel {
   }
 
   /**
-   * @param {WebAssembly.Module} module
+   * @param {{module: WebAssembly.Module, maxCost: number, threads: number}} how
    * @param {Uint8Array} bytes of the file
    * @param {boolean} owned whether they may be handed over
-   * @param {number} maxCost
    * @returns {Promise<RemoteModel>}
    */
-  static async start(module, bytes, owned, maxCost) {
+  static async start(how, bytes, owned) {
     /** @type {RemoteModel | null} */
     let model = null;
     const line = await openLine((answer) => model?.answered(answer), (why) => model?.end(why));
     model = new RemoteModel(line);
     try {
       const own = owned && bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-      model.facts = await model.#ask("load", { module, bytes: own, maxCost }, [own.buffer]);
+      model.facts = await model.#ask("load", { ...how, bytes: own }, [own.buffer]);
       return model;
     } catch (error) {
       model.terminate();

@@ -2,19 +2,19 @@
 
 import { ExactError, said } from "./errors.js";
 import { parseFile } from "./file.js";
-import { ExactModel } from "./model.js";
+import { modelOf } from "./model.js";
 
-/** @type {ExactModel | null} */
+/** @type {import("./model.js").ExactModel | null} */
 let model = null;
 
 /** @type {{[what: string]: (question: any) => any}} */
 const ANSWERS = {
-  load: async ({ module, bytes, maxCost }) => {
-    model = new ExactModel(module, await parseFile(bytes, true), maxCost);
+  load: async ({ module, bytes, maxCost, threads }) => {
+    model = await modelOf(module, await parseFile(bytes, true), maxCost, threads);
     return { name: model.name, inputs: model.inputs, outputs: model.outputs, sha256: model.sha256 };
   },
-  predict: ({ x }) => /** @type {ExactModel} */ (model).predict(x),
-  cost: ({ x }) => /** @type {ExactModel} */ (model).cost(x),
+  predict: ({ x }) => model?.predict(x),
+  cost: ({ x }) => model?.cost(x),
 };
 
 /** @param {any} question @param {(answer: any, transfer: any[]) => void} post */
