@@ -12,18 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetError, TargetUnavailable, Unsupported
+from bittrue.errors import TargetError, TargetUnavailable
 from bittrue.runtimes.target import Target, parse_targets
 
+from .converting import convert, export, lint
 from .pairing import alignment_notes, fed_to, weight_notes
 from .running import Candidate, Run, file_name
 from .running import Session as _Session
 
 if TYPE_CHECKING:
     from bittrue.certifying import Certified
-    from bittrue.conversion.tfjs import Artifact, Form
-    from bittrue.conversion.tfjs.lint import Lint
-    from bittrue.exact.plan import Plan
     from bittrue.model import OpenedModel
     from bittrue.report.data import ReportData
     from bittrue.report.many import ManyExamples
@@ -205,110 +203,6 @@ def _exact_targets(named: Sequence[Target], run: Run) -> list[Target]:
     found = exact_targets(webdriver=run.webdriver is not None)
     engines = {target.engine for target in named}
     return [target for target in found if not engines or target.engine in engines or target.engine == "python"]
-
-
-def convert(
-    model: Any,
-    out: Path,
-    *,
-    tfjs: str | None = None,
-    form: Form = "auto",
-    quantize: Sequence[str] = (),
-    shims: bool = False,
-    trust: bool = False,
-    custom: Sequence[Any] = (),
-) -> Artifact:
-    """Write ``model`` for TensorFlow.js into the folder ``out``; refuses what cannot be faithful.
-
-    ``form``: ``layers-model`` or ``graph-model``; ``auto`` is the first where every layer can be expressed in it, and
-    the artifact's ``reason`` says which layer decided otherwise.
-    ``quantize``: ``float16``, ``uint16`` or ``uint8``, each with ``:PATTERN`` of weight names where it is not for all;
-    of several that fit a weight, the last.
-    ``shims``: a layers-model nonetheless, with a module beside it that registers the layers TensorFlow.js lacks.
-    ``custom``: classes and functions of the user's own that the model names, or where they are (``module:Class``).
-    """
-    from bittrue.conversion.tfjs import convert as write
-    from bittrue.conversion.tfjs import parse_quantize
-    from bittrue.model import open_model
-    from bittrue.runtimes.tfjs import BUNDLED
-
-    rules = [parse_quantize(text) for text in quantize]
-    opened = open_model(model, trust=trust, custom=custom)
-
-    def written(one: OpenedModel) -> Artifact:
-        return write(
-            one.graph,
-            Path(out),
-            version=tfjs or BUNDLED,
-            form=form,
-            quantize=rules,
-            shims=shims,
-            nodes=one.nodes,
-        )
-
-    try:
-        return written(opened)
-    except Unsupported as refusal:
-        traced = None if form == "layers-model" or shims else _traced(opened)
-        if traced is None:
-            raise
-        return replace(written(traced), reason=str(refusal))
-
-
-def export(
-    model: Any, out: Path, *, quantize: Sequence[str] = (), trust: bool = False, custom: Sequence[Any] = ()
-) -> Plan:
-    """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node, and return its plan.
-
-    `bittrue.exact.load` and the npm package run it. ``quantize`` and ``custom`` as in `convert`; without a pattern the
-    weights of two axes or more are quantised. Raises Unsupported, naming the layer, for what the exact runtime does not
-    have.
-    """
-    from bittrue.conversion.tfjs import parse_quantize
-    from bittrue.exact.export import export as write
-    from bittrue.model import open_model
-
-    rules = [parse_quantize(text) for text in quantize]
-    graph = open_model(model, trust=trust, custom=custom).graph
-    return write(graph, Path(out), quantize=partial(_quantized, rules) if rules else None)
-
-
-def _quantized(rules: Sequence[Quantize], constants: Mapping[str, Array]) -> Mapping[str, Quantized]:
-    """What ``rules`` make of the constants of an exact model."""
-    from bittrue.conversion.tfjs.quantization import quantise
-    from bittrue.conversion.tfjs.versions import NEWEST
-    from bittrue.exact.quantized import Quantized
-
-    found: dict[str, str] = {}
-    for rule in rules:
-        names = [name for name, array in constants.items() if array.ndim > 1 or rule.pattern != "*"]
-        found |= chosen(names, [rule], parse_version(BUNDLED))
-    made = {name: quantise(name, constants[name], dtype) for name, dtype in found.items()}
-    return {
-        name: Quantized(stored.view(np.float16) if how.dtype == "float16" else stored, how.scale, how.minimum)
-        for name, (stored, how) in made.items()
-    }
-
-
-def _traced(opened: OpenedModel) -> OpenedModel | None:
-    """The model as TensorFlow traces it, if it has layers of somebody's own, which have no ops here."""
-    from bittrue.graph.layers import is_known
-
-    strange = opened.nodes is None and any(not is_known(layer) for _, layer in opened.graph.walk())
-    return opened.traced() if strange else None
-
-
-def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Sequence[Any] = ()) -> Lint:
-    """What TensorFlow.js would reject or silently compute differently, and what `convert` does about it."""
-    from bittrue.conversion.tfjs.lint import lint as examine_model
-    from bittrue.conversion.tfjs.lint_nodes import lint_nodes
-    from bittrue.model import open_model
-    from bittrue.runtimes.tfjs import BUNDLED
-
-    opened = open_model(model, trust=trust, custom=custom)
-    if opened.nodes is not None:
-        return lint_nodes(opened.graph, opened.nodes, version=tfjs or BUNDLED)
-    return examine_model(opened.graph, version=tfjs or BUNDLED)
 
 
 def trace(

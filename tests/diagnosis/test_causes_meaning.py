@@ -267,3 +267,28 @@ def test_noise_is_explained_by_nothing(seed: int) -> None:
         found = diagnose(run(graph, {"x": x}), run(graph, {"x": x}, faults=fault), graph)
         assert [entry.name for entry in found.faults] == [name]
         assert proven(found.faults[0].causes) == []
+
+
+def gru(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
+    """Cho et al. 2014: the reset gate before the product; gates in Keras's order z, r, h."""
+    h = np.zeros((len(x), recurrent.shape[0]))
+    units = recurrent.shape[0]
+    for step in np.moveaxis(x.astype(np.float64), 1, 0):
+        of_x = step @ kernel + bias
+        z, r = (
+            1 / (1 + np.exp(-(of_x[:, part] + h @ recurrent[:, part])))
+            for part in (slice(0, units), slice(units, 2 * units))
+        )
+        candidate = np.tanh(of_x[:, 2 * units :] + (r * h) @ recurrent[:, 2 * units :])
+        h = z * h + (1 - z) * candidate
+    return h
+
+
+def test_a_reset_gate_on_the_other_side_of_the_product() -> None:
+    draw = np.random.default_rng(9)
+    kernel, recurrent, bias = (draw.uniform(-1, 1, shape).astype(np.float32) for shape in ((3, 12), (4, 12), (2, 12)))
+    x = draw.normal(size=(3, 5, 3)).astype(np.float32)
+    config = {"units": 4, "reset_after": True}
+    graph = single("GRU", (5, 3), config, kernel=kernel, recurrent_kernel=recurrent, bias=bias)
+    y = gru(x, *(weight.astype(np.float64) for weight in (kernel, recurrent, bias[0] + bias[1])))
+    assert proven(why(graph, x, instead(y))) == ["reset-after"]

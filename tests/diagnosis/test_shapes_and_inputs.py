@@ -123,3 +123,17 @@ def test_nan_from_nan_is_not_born_there() -> None:
 
     found = diagnose(run(chain(), x_of()), run(chain(), x_of(), faults={"d1": broken, "d2": infinite}), chain())
     assert [entry.name for entry in found.faults] == ["d1"]
+
+
+def test_one_backend_alone_is_offered_where_the_others_are_right() -> None:
+    from bittrue.diagnosis import diagnose_all
+
+    graph = chain(3)
+    noise = np.random.default_rng(1).normal(size=(2, SIZE)).astype(np.float32)
+    traces = {
+        "node:cpu": run(graph, x_of(), "node:cpu"),
+        "node:wasm": run(graph, x_of(), "node:wasm", {"d1": lambda y: y + noise}),
+    }
+    (fault,) = diagnose_all(run(graph, x_of(), "keras:tensorflow"), traces, graph)["node:wasm"].faults
+    assert [(cause.cause, cause.proven) for cause in fault.causes] == [("one-backend", False)]
+    assert "node:cpu" in fault.causes[0].sentence

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 CARRIED = {
     "_kernels/compare.wasm",
+    "_kernels/exact-threads.wasm",
     "_kernels/exact.wasm",
     f"_vendor/tfjs/{BUNDLED}/licenses/core-js-LICENSE.txt",
     f"_vendor/tfjs/{BUNDLED}/licenses/tfjs-LICENSE.txt",

@@ -40,7 +40,7 @@ class Input:
 @dataclass(frozen=True)
 class Constant:
     """A weight or a table: the tensor of the file that is called ``name``. ``affine``: scale and minimum if it is stored
-    in 8 or 16 bits (spec.md, 2.4)."""
+    in 8 or 16 bits (spec.md, 2.3)."""
 
     name: str
     shape: tuple[int, ...]

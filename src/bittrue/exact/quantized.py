@@ -1,4 +1,4 @@
-"""Constants stored in 8 or 16 bits: spec.md, 2.4."""
+"""Constants stored in 8 or 16 bits: spec.md, 2.3."""
 
 from __future__ import annotations
 

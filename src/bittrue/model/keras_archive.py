@@ -15,8 +15,9 @@ from .framework import import_keras, quiet
 from .hdf5 import opened_h5, refuse_links
 from .json_config import first_line, parse_config
 from .keras_facts import NeedsKeras, is_described_version
+from .members import is_stored, stored_member
 from .placed import placed, with_weights
-from .stored_weights import stored_member, weights_by_path
+from .stored_weights import weights_by_path
 from .trust import refuse_foreign_code
 
 __all__ = ["check_archive", "graph_of_archive", "load_archive"]
@@ -49,13 +50,15 @@ def graph_of_archive(path: Path, config: Config) -> Graph:
     """The model in the archive at ``path``, which has been checked, without Keras. Raises NeedsKeras."""
     _keras_name(path)
     with zipfile.ZipFile(path) as archive:
-        version = _version(archive)
+        version, entry = _version(archive), archive.getinfo(_WEIGHTS)
         assets = [name for name in archive.namelist() if name not in (_CONFIG, _WEIGHTS, _METADATA)]
-    if assets:
-        raise NeedsKeras(f"the asset {assets[0]}")
+    if assets or not is_stored(entry):
+        raise NeedsKeras(f"the asset {assets[0]}" if assets else "an archive that is compressed or encrypted")
     graph = described_graph(config, masks=is_described_version(version))
     slots = placed(graph)
-    with stored_member(path, _WEIGHTS) as weights, opened_h5(weights, f"{path}:{_WEIGHTS}") as file:
+    with stored_member(path, entry) as weights, opened_h5(weights, f"{path}:{_WEIGHTS}") as file:
+        if weights.checksum() != entry.CRC:
+            raise NeedsKeras("an archive whose checksum is wrong")
         return with_weights(graph, weights_by_path(file, graph, slots))
 
 
@@ -111,7 +114,9 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
                 f"{path}: its member {member.filename!r} unpacks to {member.file_size:,} bytes, a zip bomb",
                 path=str(path),
             )
-    with archive.open(_WEIGHTS) as weights, opened_h5(weights, f"{path}:{_WEIGHTS}") as file:
+    entry = archive.getinfo(_WEIGHTS)
+    opened = stored_member(path, entry) if is_stored(entry) else archive.open(entry)
+    with opened as weights, opened_h5(weights, f"{path}:{_WEIGHTS}") as file:
         refuse_links(file, path)
 
 

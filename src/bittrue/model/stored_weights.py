@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +16,11 @@ from .placed import Slots
 from .slots import Slot
 from .slots_wrappers import counted_names
 
-__all__ = ["stored_member", "weights_by_order", "weights_by_path"]
+__all__ = ["weights_by_order", "weights_by_path"]
 
 Values = Mapping[LayerPath, Sequence[Weight]]
 Place = tuple[LayerPath, int, Slot]
 
-_PIECE = 2**20
-_HEADER = 30  # bytes of a local file header before its two names of variable length
 _DTYPES = {"float32": (np.dtype("<f4"),), "int": (np.dtype("<i4"), np.dtype("<i8"))}
 _SEED = (2,)  # the shape of a random generator's state, which belongs to no weight
 
@@ -58,61 +51,6 @@ def weights_by_order(group: Any, graph: Graph, slots: Slots) -> Values:
         for at, (path, index, slot) in zip(stored, places, strict=True):
             found.setdefault(path, {})[index] = Weight(slot.name, _array(inside.get(at), slot))
     return {path: [weights[at] for at in sorted(weights)] for path, weights in found.items()}
-
-
-@contextmanager
-def stored_member(path: Path, name: str) -> Iterator[io.RawIOBase]:
-    """A member of an archive that is stored as it is, as a file. Raises NeedsKeras where it is not, or is damaged."""
-    with zipfile.ZipFile(path) as archive:
-        entry = archive.getinfo(name)
-    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-        raise NeedsKeras("an archive that is compressed or encrypted")
-    with path.open("rb", buffering=0) as file:
-        file.seek(entry.header_offset)
-        header = file.read(_HEADER)
-        names = sum(int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
-        window = _Window(file, entry.header_offset + _HEADER + names, entry.file_size)
-        if window.checksum() != entry.CRC:
-            raise NeedsKeras("an archive whose checksum is wrong")
-        yield window
-
-
-class _Window(io.RawIOBase):
-    """A stretch of a file, as a file of its own that can be read."""
-
-    def __init__(self, file: Any, begin: int, size: int) -> None:
-        self._file, self._begin, self._size, self._at = file, begin, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")[: max(0, self._size - self._at)]
-        self._file.seek(self._begin + self._at)
-        done = 0
-        while done < len(view):
-            count = self._file.readinto(view[done:])
-            if not count:
-                break
-            done += count
-        self._at += done
-        return done
-
-    def checksum(self) -> int:
-        """The CRC-32 of all of it."""
-        found, buffer = 0, bytearray(_PIECE)
-        self.seek(0)
-        while count := self.readinto(buffer):
-            found = zlib.crc32(memoryview(buffer)[:count], found)
-        self.seek(0)
-        return found
 
 
 class _Groups:

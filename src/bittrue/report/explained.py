@@ -46,8 +46,11 @@ def explained(data: ReportData, graph: Graph, reference: Trace, *, other: Graph 
 
 
 def _is_half(outcome: TargetOutcome) -> bool:
-    """Whether a target keeps its tensors in half-float textures, by itself or because it was told to."""
-    return outcome.provenance is not None and outcome.provenance.details.get("float_precision") == 16
+    """Whether a target keeps its tensors in half-float textures, by itself or because it was told to.
+
+    What TensorFlow.js calls its float precision does not tell: it says 16 bits on some that draw to float32 textures.
+    """
+    return outcome.provenance is not None and outcome.provenance.details.get("render_float32_enabled") is False
 
 
 def _two_models(data: ReportData, graph: Graph, reference: Trace, other: Graph) -> ReportData:

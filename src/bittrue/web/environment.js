@@ -64,6 +64,9 @@ function setFlags(tf, job) {
 async function refuseMissing(tf, backend) {
   if (backend === "webgpu") {
     const gpu = globalThis.navigator?.gpu;
+    if (!gpu && globalThis.isSecureContext === false) {
+      throw new Failure("backend-unavailable", "browsers offer WebGPU to encrypted pages alone, and this one is not encrypted");
+    }
     if (!gpu) throw new Failure("backend-unavailable", "this browser offers no WebGPU");
     if (!(await gpu.requestAdapter())) {
       throw new Failure("backend-unavailable", "this browser has WebGPU but found no adapter for it");
