@@ -5,7 +5,7 @@
 # make keras2  models that Keras 2.15 itself writes, in an environment of its own
 # make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
-# make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed)
+# make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed); docs/proof.md
 # make docs    the documentation as a site, into build/site, with pictures of real runs
 # make faults  faults planted in models, pages and inputs, and how many are found, into docs/faults.md; SHARD=1/2
 # make wheel   dist/bittrue-*.whl and the source distribution
@@ -64,7 +64,7 @@ conformance: setup
 
 prove:
 	@$(SETUP) venv packages bittrue kernels
-	@$(BIN)/python scripts/prove_exact.py $(ARGS)
+	@$(BIN)/python scripts/prove_exact.py --report docs/proof.md $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup

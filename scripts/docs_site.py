@@ -27,6 +27,7 @@ DOCUMENTS = {
 }
 """Documents outside of docs/, and the page that each becomes."""
 SCHEMAS = {path.relative_to(ROOT).as_posix(): f"schemas/{path.name}" for path in ROOT.glob("src/**/*.schema.json")}
+FOREIGN = re.compile(r'<script src="?https://[^>]*>')
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
 
 
@@ -70,6 +71,23 @@ def _back(document: str) -> str:
     return "../" * (document.count("/") - 1) if document.startswith("docs/") else ""
 
 
+def on_config(config: Any) -> Any:
+    """Pages that the navigation does not name come last, under their own titles: reports of benchmarks, mostly."""
+    named = set(navigated(config["nav"]))
+    pages = sorted(page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md"))
+    (last,) = config["nav"][-1].values()
+    last += [page for page in pages if page not in named]
+    return config
+
+
+def navigated(part: Any) -> Iterator[str]:
+    """The pages in a part of the navigation."""
+    if isinstance(part, str):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from navigated(inner)
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add what is generated."""
     from mkdocs.structure.files import File
@@ -87,3 +105,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Links of docs/ that lead out of it; generated pages have theirs already."""
     place: str = page.file.src_uri
     return markdown if place in {"messages.md", *DOCUMENTS.values()} else relinked(markdown, f"docs/{place}")
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """The theme's own way to search from a disk is a script on another machine; the site brings one of its own."""
+    return FOREIGN.sub(f'<script src="{"../" * page.url.count("/")}worker-from-disk.js">', output)
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """The same for the page that says that there is none."""
+    return FOREIGN.sub('<script src="worker-from-disk.js">', output_content)

@@ -2,8 +2,9 @@
 
 Two questions, asked of every input. ``rounding``: is the module's float32 the correctly rounded value of the function?
 Decided by double-double arithmetic with a proven error, by 120 digits where that leaves doubt (prove_rounding.py); what
-is not is listed. ``oracle``: are the module's bits those of the NumPy oracle? A shard is all inputs with the same first
-eight bits: a sign and two binades. Results are kept by what the functions are compiled from, and are dated.
+is not is listed. ``oracle``: are the module's bits those of the NumPy oracle? A shard is all inputs with the same last
+eight bits, so that it is a sample of every sign and binade. Results are kept by what the functions are compiled from,
+and are dated.
 
     python scripts/prove_exact.py [--functions exp,log] [--shards 0-255] [--questions rounding,oracle]
                                   [--out build/prove] [--report docs/proof.md]
@@ -94,17 +95,18 @@ def model_of(name: str) -> ExactModel:
 
 
 def shard(question: str, name: str, number: int) -> Findings:
-    """All inputs whose first eight bits are ``number``."""
+    """All inputs whose last eight bits are ``number``."""
     model, found = model_of(name), Findings()
-    for start in range(number << 24, (number + 1) << 24, CHUNK):
-        found += ASKED[question](name, np.arange(start, start + CHUNK, dtype=np.uint64).astype(np.uint32), model)
+    for start in range(0, 1 << 24, CHUNK):
+        bits = np.arange(start, start + CHUNK, dtype=np.uint32) * np.uint32(SHARDS) + np.uint32(number)
+        found += ASKED[question](name, bits, model)
     found.shards, found.modules, found.date = 1, [module_sha256()], f"{datetime.now(UTC):%Y-%m-%d}"
     return found
 
 
 def source() -> str:
-    """What the functions are compiled from, as a hash: the C, the flags and the compiler. Their result is no other while it
-    stays, whatever else is in the module."""
+    """What the functions are compiled from, as a hash: the C, the flags and the compiler. While it stays, so do their
+    results, whatever else is in the module."""
     texts = [(SOURCES / "exact" / name).read_text(encoding="utf-8") for name in COMPUTED_BY]
     return hashlib.sha256(json.dumps([texts, flags("exact"), compiler()]).encode()).hexdigest()
 
@@ -142,7 +144,8 @@ def report(found: Mapping[tuple[str, str], Findings]) -> Iterator[str]:
     yield INTRODUCTION
     everything = sum(found.values(), start=Findings())
     modules = ", ".join(f"`{name}`" for name in everything.modules) or "none"
-    yield f"Last examined on {everything.date or 'no day'}; functions compiled from `{source()}`; SHA-256 of the module: {modules}."
+    yield f"Last examined on {everything.date or 'no day'}. What the functions are compiled from: `{source()}`."
+    yield f"SHA-256 of the module: {modules}."
     for question, title, column in (
         ("rounding", "Correctly rounded", "not correctly rounded"),
         ("oracle", "The same bits as the oracle", "other bits"),
@@ -157,15 +160,15 @@ def report(found: Mapping[tuple[str, str], Findings]) -> Iterator[str]:
 
 INTRODUCTION = """# The exact runtime's elementary functions, examined
 
-Made by `make prove`, which enumerates float32 inputs by shards of 2²⁴ (a sign and two binades each) and can be stopped and
-resumed; run it again to carry the examination on. Half of all inputs are at least as large in magnitude as 2, a quarter below 2⁻⁶³:
-the shards between are examined first.
+Made by `make prove`, which goes through all 2³² float32 inputs by 256 shards and can be stopped and resumed. A shard is
+the 2²⁴ inputs with the same last eight bits: every sign, every exponent, every 256th mantissa. The tables say how many
+were examined so far; nothing is claimed of the others.
 
-*Correctly rounded*: the float32 is the one nearest to the function's value, ties to even. It is decided by an independent
-evaluation in double-double arithmetic whose relative error is below 2⁻⁷⁰ (derived in `scripts/prove_rounding.c`); an input whose value
-lies within 2⁻⁶⁶ of the middle between two float32 numbers is decided by 120 decimal digits. `rsqrt` is decided exactly.
-*Oracle*: `src/bittrue/exact/functions.py`, written from the specification. A sample of every sign and exponent is examined in
-every run of the tests.
+*Correctly rounded*: the float32 is the one nearest to the function's value, ties to even. It is decided by an
+independent evaluation in double-double arithmetic with a relative error below 2⁻⁷⁰ (`scripts/prove_rounding.c`); an
+input whose value lies within 2⁻⁶⁶ of the middle between two float32 numbers is decided by 120 decimal digits. `rsqrt`
+is decided exactly. *Oracle*: `src/bittrue/exact/functions.py`, written from the specification. A sample of every sign
+and exponent is examined in every run of the tests.
 """
 
 
@@ -174,11 +177,6 @@ def _exceptions(found: Findings) -> str:
         return "none"
     more = f" and {found.wrong - len(found.exceptions)} more" if found.wrong > len(found.exceptions) else ""
     return " ".join(found.exceptions) + more
-
-
-def order(first: int, last: int) -> list[int]:
-    """The shards from ``first`` to ``last``, those around 1 first: 63 and 191 hold the numbers from 0.5 to 2."""
-    return sorted(range(first, last + 1), key=lambda number: (abs(number % 128 - 63), number))
 
 
 def main() -> int:
@@ -191,7 +189,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
     first, _, last = given.shards.partition("-")
-    for number in order(int(first), int(last or first)):
+    for number in range(int(first), int(last or first) + 1):
         for question in given.questions.split(","):
             for name in given.functions.split(","):
                 print(f"{question} {name} {number}: {stored(given.out, question, name, number)}", flush=True)

@@ -1,6 +1,6 @@
-"""Whether float32 results of the exact runtime's functions are correctly rounded: double-double arithmetic first, many
-digits where that leaves doubt. The error of the double-doubles is bounded in prove_rounding.c, which this compiles for the
-machine it runs on with the pinned compiler; nothing of it is shipped. Constants are computed here from scratch.
+"""Whether float32 results of the exact runtime's functions are correctly rounded: by double-double arithmetic, and by
+many digits where that leaves doubt. The error of the double-doubles is bounded in prove_rounding.c, which this compiles
+for the machine it runs on with the pinned compiler; nothing of it is shipped. Constants are computed here from scratch.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import setup
 
 PICTURES = setup.ROOT / "build" / "screenshots"
 RUNS = PICTURES / "runs"
-WIDE, TALL, PHONE = (1180, 900), (1180, 1500), (390, 844)  # CSS pixels
+WIDE, TALL, DESK, PHONE = (1180, 900), (1180, 1500), (1400, 900), (390, 844)  # CSS pixels
 COLUMNS = 110
 TARGETS = "chrome:webgl,chrome:cpu,chrome:wasm,firefox:wasm,node:wasm,keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0"
 PARTS = {"verdict": "#verdict", "layers": "#layers", "growth": "#depth", "one-layer": "#layer-section"}
@@ -198,7 +198,7 @@ def home() -> None:
     page = setup.ROOT / "build" / "site" / "index.html"
     if not page.exists():
         raise NoPicture("the site is not built: make docs")
-    with chrome(WIDE) as window:
+    with chrome(DESK) as window:
         window.get(page.as_uri())
         window.save_screenshot(str(PICTURES / "home.png"))
 

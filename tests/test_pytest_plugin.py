@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import bittrue.report.html
 import bittrue.runtimes.host
 import bittrue.settings  # noqa: F401  pytester forgets what a run has imported, and three imports a test are slow
 from bittrue import pipeline
-from bittrue.errors import TargetUnavailable
+from bittrue.errors import InputError, TargetUnavailable
 
 pytest_plugins = ("pytester",)
 
@@ -152,6 +153,12 @@ def test_settings_that_are_wrong_are_one_sentence(ran: Ran, pytester: pytest.Pyt
     assert "did you mean targets?" in done.stdout.str()
 
 
+def test_an_error_is_one_sentence_at_the_tests_own_line(ran: Ran):
+    printed = ran(InputError("the input 'x' is missing: give it")).stdout.str()
+    assert "E       bittrue.errors.InputError: the input 'x' is missing: give it" in printed
+    assert "pytest_plugin.py" not in printed
+
+
 def test_the_command_lines_targets_come_before_all_others(ran: Ran):
     ran(result(), "--bittrue-targets=node:cpu", "--bittrue-targets=chrome:wasm")
     assert ran.asked[0][0][2] == ["node:cpu", "chrome:wasm"]  # type: ignore[attr-defined]
@@ -203,10 +210,21 @@ def test_loading_the_plugin_loads_nothing_heavy():
 
 @pytest.mark.browser
 @pytest.mark.needs("node", "tensorflow")
-@pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "xdist"])
-def test_the_sample_project_passes(repository: Path, words: list[str], tmp_path: Path):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--bittrue-reports={tmp_path}", *words]
+def test_the_sample_project_passes_in_two_workers(repository: Path, tmp_path: Path):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        f"--bittrue-reports={tmp_path}",
+    ]
     sample = repository / "examples" / "pytest_parity"
-    done = subprocess.run(command, cwd=sample, capture_output=True, text=True, timeout=400, check=False)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=sample, env=clean, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "2 passed" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -119,18 +120,26 @@ def test_labels_that_flip_are_named_with_both(session: type[FakeSession]):
     outputs = next(r.load() for r in run(GRAPH, INPUTS) if r.key.layer == "d3" and r.key.kind == "output")
     before = np.argmax(outputs, axis=1)
 
-    def reversed_second(y: Array) -> Array:
-        y = y.copy()
-        y[1] = -y[1]
-        return y
-
-    session.faults = {8: {"d3": reversed_second}}
+    session.faults = {8: {"d3": lambda y: -y}}
     (target,) = checked().targets
-    (flip,) = target.flips
-    assert (flip.example, flip.name, flip.output) == (9, "9", "d3")
-    assert (flip.reference, flip.candidate) == (before[9], np.argmin(outputs[9]))
+    assert [(flip.example, flip.name, flip.output) for flip in target.flips] == [(8, "8", "d3"), (9, "9", "d3")]
+    last = target.flips[1]
+    assert (last.reference, last.candidate) == (before[9], np.argmin(outputs[9]))
     data = as_data(checked())["targets"][0]["labels"]
-    assert (data["examples"], data["agree"]) == (10, 9)
+    assert (data["examples"], data["agree"]) == (10, 8)
+
+
+def test_an_infinite_ratio_survives_the_folder(session: type[FakeSession], tmp_path: Path):
+    whole = checked(save=tmp_path)
+    path = tmp_path / "examples-00000000.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["targets"]["node:wasm"]["layers"][0]["relative"][1] = float("inf")
+    path.unlink()
+    streaming._write(path, data)
+    layer = checked(save=tmp_path).targets[0].layers[0]
+    assert (layer.worst, layer.quantile(1.0), layer.quantile(0.5)) == (1, float("inf"), 0.0)
+    assert as_data(whole)["targets"][0]["layers"][0]["max_abs_to_scale"]["max"] == 0.0
+    assert as_data(checked(save=tmp_path))["targets"][0]["layers"][0]["max_abs_to_scale"]["max"] is None
 
 
 def test_an_interrupted_run_goes_on_behind_its_last_batch(session: type[FakeSession], tmp_path: Path):

@@ -1,13 +1,6 @@
 // Resolving products, windows and reductions.
 #include "plan.h"
 
-// Rows of a unit: fewer where there are threads to share them.
-static int32_t tile_of(int64_t rows) {
-  int32_t tile = TILE;
-  while (thread_count > 1 && tile > 12 && rows < (int64_t)tile * 2 * thread_count) tile /= 2;
-  return tile;
-}
-
 enum { LARGEST_STEP = 1 << 20 };
 
 static int32_t resolve_matmul(const Step *step) {

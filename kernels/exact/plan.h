@@ -65,3 +65,10 @@ int32_t resolve_ops(const int32_t **at, const int32_t *end, int32_t count, Value
 int32_t read_op(const int32_t **at, const int32_t *end, Op *op);
 int32_t *uses_of(const Value *values);
 Value *more_values(int32_t count);
+
+// Rows of a unit: fewer where there are threads to share them.
+INLINE int32_t tile_of(int64_t rows) {
+  int32_t tile = TILE;
+  while (thread_count > 1 && tile > 12 && rows < (int64_t)tile * 2 * thread_count) tile /= 2;
+  return tile;
+}

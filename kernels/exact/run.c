@@ -80,7 +80,7 @@ static int32_t failed_at;  // the place of the first call that failed, INT32_MAX
 enum { MOST_THREADS = 64, SPINS = 1 << 14 };
 int32_t thread_count = 1;
 static const Call *shared_calls;
-static int32_t shared_count, arrived, phase, generation;
+static int32_t shared_count, arrived, phase, generation, dismissed;
 
 static int32_t seen(int32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
 
@@ -152,11 +152,17 @@ int32_t run_all(const Call *calls, int32_t count) {
 // How many threads share the work, this one included. Before anything is loaded.
 EXPORT(threads) void threads(int32_t count) { thread_count = larger(1, smaller(count, MOST_THREADS)); }
 
-// What a thread but the first does, until its engine ends it.
+// What a thread but the first does, until it is dismissed or its engine ends it.
 EXPORT(work) void work(int32_t thread) {
   for (int32_t turn = 0;; turn++) {
     until_changed(&generation, turn, thread);
+    if (seen(&dismissed)) return;
     run_calls(shared_calls, shared_count, thread);
   }
+}
+
+EXPORT(dismiss) void dismiss(void) {
+  change(&dismissed);
+  change(&generation);
 }
 #endif

@@ -6,7 +6,7 @@ Each function here is an everyday command, as those of `bittrue.pipeline` are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from bittrue.model import OpenedModel
     from bittrue.traces import Array
 
-__all__ = ["convert", "export", "lint"]
+__all__ = ["Exported", "convert", "export", "lint"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exact model that was written. ``notes``: a sentence for each thing that is not as in the model."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
 
 
 def convert(
@@ -75,20 +83,22 @@ def convert(
 
 def export(
     model: Any, out: Path, *, quantize: Sequence[str] = (), trust: bool = False, custom: Sequence[Any] = ()
-) -> Plan:
-    """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node, and return its plan.
+) -> Exported:
+    """Write ``model`` as an exact model, which gives the same bits in Python, browsers and Node.
 
     `bittrue.exact.load` and the npm package run it. ``quantize`` and ``custom`` as in `convert`; without a pattern the
-    weights of two axes or more are quantised. Raises Unsupported, naming the layer, for what the exact runtime does not
-    have.
+    weights of two axes or more are quantised. Layers of another real precision than float32 are computed in float32, as
+    everything is; a note says so. Raises Unsupported, naming the layer, for what the exact runtime does not have.
     """
     from bittrue.conversion.tfjs import parse_quantize
+    from bittrue.conversion.tfjs.precision import in_float32, precision_notes
     from bittrue.exact.export import export as write
     from bittrue.model import open_model
 
     rules = [parse_quantize(text) for text in quantize]
     graph = open_model(model, trust=trust, custom=custom).graph
-    return write(graph, Path(out), quantize=partial(_quantized, rules) if rules else None)
+    plan = write(in_float32(graph), Path(out), quantize=partial(_quantized, rules) if rules else None)
+    return Exported(plan, tuple(note.replace("TensorFlow.js", "the exact runtime") for note in precision_notes(graph)))
 
 
 def _quantized(rules: Sequence[Quantize], constants: Mapping[str, Array]) -> Mapping[str, Quantized]:

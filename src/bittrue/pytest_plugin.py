@@ -117,7 +117,7 @@ def bittrue_settings(pytestconfig: pytest.Config) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def bittrue_targets(pytestconfig: pytest.Config, bittrue_settings: Settings) -> Sequence[str]:
+def bittrue_targets(bittrue_settings: Settings) -> Sequence[str]:
     """Where models run whose test names no targets: the settings'; none for every browser and backend found here."""
     return bittrue_settings.targets
 
@@ -179,19 +179,24 @@ class Parity:
         ``targets`` None: as the options and settings say. ``run`` changes how (``trust``, ``custom``, ``runs``, …); its
         host is always the shared one.
         """
+        __tracebackhide__ = True
+        from bittrue.errors import BittrueError
         from bittrue.pipeline import check
 
         named = self._request.config.getoption("bittrue_targets")
         given = self._targets if targets is None else [targets] if isinstance(targets, str) else targets
-        return check(
-            self._found(model),
-            self._found(inputs),
-            named or tuple(given),
-            against=against,
-            batch=batch,
-            preprocessing=preprocessing,
-            run=replace(run, host=self._run.host) if run else self._run,
-        )
+        try:
+            return check(
+                self._found(model),
+                self._found(inputs),
+                named or tuple(given),
+                against=against,
+                batch=batch,
+                preprocessing=preprocessing,
+                run=replace(run, host=self._run.host) if run else self._run,
+            )
+        except BittrueError as error:
+            raise error.with_traceback(None) from None  # it is a sentence about what the test asked for
 
     def assert_parity(
         self,
@@ -217,11 +222,14 @@ class Parity:
         from bittrue.settings import verdict_named
 
         limit = verdict_named(at_most) if at_most else self._settings.at_most or verdict_named("rounding")
-        data = self._run_here(
-            lambda: self.check(
+
+        def check() -> ReportData:
+            __tracebackhide__ = True
+            return self.check(
                 model, inputs, targets, against=against, batch=batch, preprocessing=preprocessing, run=run
             )
-        )
+
+        data = self._run_here(check)
         bits = str(limit) == "identical"
         judgement = judge(data, self._settings.expectations(limit, bits=bits), date.today())
         if data.failures or not judgement.passed:
@@ -232,6 +240,7 @@ class Parity:
 
     def _run_here(self, check: Callable[[], ReportData]) -> ReportData:
         """What was run; where absent targets may be left out, without them, and the test skipped if none is left."""
+        __tracebackhide__ = True
         from bittrue.errors import TargetUnavailable
 
         if self._request.config.getoption("bittrue_missing") == "fail":
@@ -293,4 +302,5 @@ def _headlines(data: ReportData, judgement: Judgement) -> Sequence[str]:
 
     broken = {found.target for found in judgement.violations}
     said = (one.diagnosis.headline for one in data.targets if one.target in broken and one.diagnosis is not None)
-    return sentences(next(said, ""))
+    headline = next(said, "")
+    return sentences(headline) if headline else []

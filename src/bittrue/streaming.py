@@ -40,8 +40,8 @@ def check_batches(
 ) -> ManyExamples:
     """Run all examples that ``read`` opens, ``size`` at a time; keep of each what `bittrue.report.examples` says.
 
-    A target that fails is left out of the batches that follow. Where ``run.save`` is set, each batch that all targets
-    delivered leaves a file there, and a later call with the same model, inputs, batches and targets goes on behind it.
+    A target that fails is left out of the batches that follow. Where ``run.save`` is set, each batch leaves a file there,
+    and a later call with the same model, inputs, batches and targets runs those again that not all targets delivered.
     Raises UsageError where the folder holds batches of another run.
     """
     from bittrue.report.many import ManyExamples
@@ -56,7 +56,7 @@ def check_batches(
                 stream.take(known)
                 continue
             made = stream.run(batch)
-            if store is not None and not stream.failures:
+            if store is not None:
                 store.write(batch, made)
         run.progress.done("examples")
         return ManyExamples(
@@ -192,7 +192,7 @@ def _write(path: Path, data: Any) -> None:
     from bittrue.tracefile import replacing
 
     with replacing(path.resolve()) as whole:
-        whole.write((json.dumps(data, allow_nan=False) + "\n").encode())
+        whole.write((json.dumps(data) + "\n").encode())  # for this module alone: an infinite ratio stays one
 
 
 def _weights(opened: OpenedModel) -> str:

@@ -292,3 +292,11 @@ def test_a_reset_gate_on_the_other_side_of_the_product() -> None:
     graph = single("GRU", (5, 3), config, kernel=kernel, recurrent_kernel=recurrent, bias=bias)
     y = gru(x, *(weight.astype(np.float64) for weight in (kernel, recurrent, bias[0] + bias[1])))
     assert proven(why(graph, x, instead(y))) == ["reset-after"]
+
+
+def test_an_output_in_half_precision_whose_operands_were_not() -> None:
+    draw = np.random.default_rng(1)
+    alpha = draw.uniform(-30, 30, (50, 40)).astype(np.float32)
+    x = draw.normal(size=(2, 50, 40)).astype(np.float32)
+    causes = why(single("PReLU", (50, 40), {}, alpha=alpha), x, lambda y: y.astype(np.float16).astype(np.float32))
+    assert proven(causes) == ["reduced-precision"]

@@ -125,6 +125,18 @@ def test_weights_that_nothing_known_made_of_the_models_stay_unexplained() -> Non
     assert not any(cause.proven for cause in found.faults[0].causes)
 
 
+def test_another_weight_file_is_told_from_a_change_of_the_same_weights() -> None:
+    graph = chain()
+    other = chain(seed=77)
+    spoilt = graph
+    for name in ("kernel", "bias"):
+        held = other.layer("d1").weight(name)
+        spoilt = changed(spoilt, "d1", name, lambda _, held=held: held)
+    assert "another weight file" in found_in(graph, spoilt, seen=True).sentence
+    scaled = found_in(graph, changed(graph, "d1", "kernel", lambda w: w * np.float32(1.25)), seen=True)
+    assert "another weight file" not in scaled.sentence
+
+
 def recurrent(kind: str, gates: int, **config: object) -> Graph:
     units, generator = 5, np.random.default_rng(2)
 

@@ -82,6 +82,14 @@ def test_inputs_that_differ_in_the_bits_that_halves_lack_lose_it_before_any_laye
     assert lost.layer == "the inputs"
 
 
+def test_weights_are_rounded_too():
+    # 2049 - 2048 is 1 and wins over 0.5; as a half 2049 is 2048, and 0 does not.
+    graph = dense(np.array([[2049.0, 0.5], [-2048.0, 0.0]]))
+    lost = lost_prediction(traced(graph, np.ones((1, 2))), graph)
+    assert lost is not None
+    assert (lost.kind, lost.layer) == ("argmax", "d0")
+
+
 def test_an_overflow_loses_the_prediction_with_its_layer():
     graph = dense(np.eye(2), np.eye(2) * 1e5, np.eye(2) * 1e-5)
     reference = traced(graph, np.array([[1.0, 2.0]]))

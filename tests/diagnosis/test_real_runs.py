@@ -60,3 +60,23 @@ def test_one_weight_changed_in_an_artifact_is_found_and_its_cause_proven(tmp_pat
     (fault,) = found.faults
     assert (fault.name, fault.side, fault.verdict) == ("d2", "candidate", "bug")
     assert [(cause.cause, cause.proven) for cause in fault.causes] == [("weights-differ", True)]
+
+
+def test_the_orders_of_cpu_and_wasm_are_reproduced_bit_for_bit() -> None:
+    import keras
+
+    keras.utils.set_random_seed(3)
+    entry = tensor = keras.Input((70,), name="x")
+    for at in range(4):
+        tensor = keras.layers.Dense(
+            70, activation="relu" if at % 2 else None, bias_initializer="normal", name=f"d{at}"
+        )(tensor)
+    image = keras.layers.Reshape((5, 7, 2))(tensor)
+    tensor = keras.layers.Conv2D(4, 3, strides=2, padding="same", bias_initializer="normal", name="c")(image)
+    data = check(keras.Model(entry, tensor), "random:3", ["node:cpu", "node:wasm"], batch=3)
+    for outcome in data.targets:
+        assert outcome.diagnosis is not None
+        for name in ("d0", "d1", "d2", "d3", "c"):
+            layer = outcome.diagnosis.layers[name]
+            assert layer.verdict == "rounding"
+            assert [(cause.cause, cause.proven) for cause in layer.causes] == [("summation-order", True)]

@@ -137,3 +137,14 @@ def test_one_backend_alone_is_offered_where_the_others_are_right() -> None:
     (fault,) = diagnose_all(run(graph, x_of(), "keras:tensorflow"), traces, graph)["node:wasm"].faults
     assert [(cause.cause, cause.proven) for cause in fault.causes] == [("one-backend", False)]
     assert "node:cpu" in fault.causes[0].sentence
+
+
+def test_a_search_in_vain_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bittrue.diagnosis import effort
+
+    monkeypatch.setattr(effort, "_MOST", 0)
+    draw = np.random.default_rng(4)
+    noisy = {name: lambda y: y + draw.normal(size=y.shape).astype(np.float32) for name in ("d0", "d1", "d2")}
+    found = diagnose(run(chain(), x_of()), run(chain(), x_of(), faults=noisy), chain())
+    assert [entry.name for entry in found.faults] == ["d0", "d1", "d2"]
+    assert [effort.NOT_SEARCHED in entry.sentence for entry in found.faults] == [False, True, True]

@@ -5,7 +5,7 @@ The pages on TensorFlow.js's errors have models of their own, and tests of their
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 import shlex
 import subprocess
@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
+from click.testing import CliRunner
 from tests.docs.pages import DOCS, ROOT, blocks, commands, fits, pages
+
+from bittrue.cli.app import main
 
 PAGES = [
     page
@@ -57,39 +60,35 @@ def folder(model: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(command: str, folder: Path) -> tuple[int, str]:
-    """The exit code and what is printed, of a command or of two with a pipe between."""
+def run(command: str, folder: Path) -> str:
+    """What is printed by a command, or by two with a pipe between; Bittrue's run in this process."""
     first, _, second = command.partition(" | ")
-    said = b""
-    for words in [shlex.split(part) for part in (first, second) if part]:
-        start = [sys.executable, "-m", "bittrue"] if words[0] == "bittrue" else [sys.executable]
-        assert words[0] in {"bittrue", "python"}, f"say above the block why the tests do not run it: {command}"
-        done = subprocess.run(
-            [*start, *words[1:]], cwd=folder, env=quiet(), input=said, capture_output=True, timeout=300
-        )
-        said = done.stdout
-        if done.returncode:
-            return done.returncode, (done.stdout + done.stderr).decode()
-    return 0, said.decode()
+    words = shlex.split(first)
+    assert words[0] == "bittrue", f"say above the block why the tests do not run it: {command}"
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(main, words[1:])
+    assert done.exit_code == 0, f"{command}\n{done.output[-2000:]}"
+    return piped(done.stdout, shlex.split(second)) if second else done.output
 
 
-def quiet() -> dict[str, str]:
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+def piped(said: str, words: list[str]) -> str:
+    """What Python makes of ``said`` on its standard input."""
+    assert words[0] == "python"
+    return subprocess.run(
+        [sys.executable, *words[1:]], input=said, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
 
 
-@pytest.mark.parametrize("page", map(needing_browsers, PAGES))
+@pytest.mark.parametrize("page", [needing_browsers(page) for page in PAGES])
 def test_what_a_page_tells_to_do_can_be_done(page: Path, folder: Path) -> None:
     for block in blocks(page, "sh", "console", "python"):
-        if block.reason is not None:
-            continue
-        if block.language == "python":
-            code, said = run("python -c " + shlex.quote(block.text), folder)
-            assert code == 0, said[-2000:]
-            continue
-        for command, printed in commands(block):
-            if command in ELSEWHERE:
-                assert command in (ROOT / ELSEWHERE[command]).read_text(encoding="utf-8")
-                continue
-            code, said = run(command, folder)
-            assert code == 0, f"{command}\n{said[-2000:]}"
-            assert printed is None or not printed.strip() or fits(said, printed), f"{command}\n{said[-2000:]}"
+        if block.reason is None and block.language == "python":
+            with contextlib.chdir(folder):
+                exec(block.text, {})
+        elif block.reason is None:
+            for command, said in commands(block):
+                if command in ELSEWHERE:
+                    assert command in (ROOT / ELSEWHERE[command]).read_text(encoding="utf-8")
+                else:
+                    printed = run(command, folder)
+                    assert not said or fits(printed, said), f"{command}\n{printed[-2000:]}"

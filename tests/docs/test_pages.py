@@ -6,7 +6,9 @@ import posixpath
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import docs_site
 import pytest
 from click.testing import CliRunner
@@ -38,15 +40,22 @@ def test_every_command_knows_its_options(page: Path) -> None:
             if words[0] == "bittrue":
                 known = main.get_command(None, words[1])  # type: ignore[arg-type]
                 assert known is not None, command
-                known.make_context(words[1], words[2:], resilient_parsing=True)
+                known.make_parser(click.Context(known)).parse_args(words[2:])  # raises for an option there is not
             elif words[0] == "make":
                 assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_every_page_is_in_the_navigation() -> None:
-    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    found = {page.relative_to(DOCS).as_posix() for page in PAGES} | {"messages.md", *docs_site.DOCUMENTS.values()}
-    assert [page for page in sorted(found) if not re.search(rf"[ -]{re.escape(page)}$", navigation, re.MULTILINE)] == []
+def test_pages_that_the_navigation_does_not_name_come_last() -> None:
+    config = {"nav": [{"Home": "index.md"}, {"Look up": ["json.md", {"Changes": "changelog.md"}]}]}
+    last = docs_site.on_config(config)["nav"][-1]["Look up"]
+    assert last[:2] == ["json.md", {"Changes": "changelog.md"}]
+    assert sorted([*last[2:], "index.md", "json.md"]) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
+
+
+def test_what_the_navigation_names_exists() -> None:
+    named = re.findall(r"[ -]([a-z/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(named) > 25
+    assert [page for page in named if page not in OTHERS and not (DOCS / page).exists()] == []
 
 
 def test_the_python_page_has_every_public_name() -> None:
@@ -82,3 +91,11 @@ def test_links_out_of_the_documentation_become_paths_and_those_within_hold() -> 
         "[a](json.md#x) b (`src/bittrue/errors.py`) [c](index.md) ![d](docs/d.png)"
     )
     assert docs_site.relinked("[a](../coverage.md)", "docs/errors/index.md") == "[a](../coverage.md)"
+
+
+def test_no_page_loads_a_script_of_another_machine() -> None:
+    foreign = '<script src="https://elsewhere.example/shim"></script>'
+    page = SimpleNamespace(url="errors/functional.html")
+    assert docs_site.on_post_page(foreign, page, None) == '<script src="../worker-from-disk.js"></script>'
+    assert docs_site.on_post_template(foreign, "404.html", None) == '<script src="worker-from-disk.js"></script>'
+    assert (DOCS / "worker-from-disk.js").exists()

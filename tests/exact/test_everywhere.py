@@ -13,10 +13,11 @@ import golden_models
 import numpy as np
 import pytest
 from everywhere import PLACES, computed_in, computed_in_python, written
-from golden_models import Built, Numbers
+from golden_models import Built, Numbers, hashes
 from running import SPECIAL
 
-from bittrue.exact.plan import Operation, codes
+from bittrue.exact import load
+from bittrue.exact.plan import Constant, Input, Named, Operation, Plan, codes
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::RuntimeWarning")]
 
@@ -137,6 +138,21 @@ def test_conformance_cases(place: str, known_conformance: Given) -> None:
 @pytest.mark.needs("tensorflow")
 def test_architectures_give_the_bits_they_always_gave(known_architectures: Given) -> None:
     assert known_architectures[0] == json.loads(golden_architectures.GOLDEN.read_text(encoding="utf-8"))
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16"])
+def test_weights_in_fewer_bits(dtype: str, tmp_path: Path) -> None:
+    draw = Numbers(9)
+    stored = draw(6, 4).astype(np.float16) if dtype == "float16" else (np.abs(draw(6, 4)) * 255).astype(dtype)
+    affine = None if dtype == "float16" else (0.0123456789, -1.1)
+    kernel = Constant("kernel", (6, 4), "float32", affine)
+    steps = (Operation("matmul", (0, 1)),)
+    plan = Plan("few", (Input("x", (None, 6), "float32"),), (kernel,), steps, (Named("y", 2),))
+    x = draw(3, 6)
+    folder = written(tmp_path, {"few": (plan, {"kernel": stored}, {"x": x})})
+    wanted = hashes([load(folder / "models" / "few.safetensors").predict(x)])
+    agree({"few": wanted}, computed_in("node", folder))
 
 
 @pytest.mark.needs("tensorflow")

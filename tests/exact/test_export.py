@@ -89,21 +89,6 @@ def test_an_exported_model_needs_nothing_but_its_file(tmp_path: Path) -> None:
     assert load(tmp_path / "bn.safetensors").predict(np.zeros((2, 4))).shape == (2, 4)
 
 
-def test_weights_may_be_stored_as_half_precision_and_are_then_what_they_were_rounded_to(tmp_path: Path) -> None:
-    kernel, bias = np.float32([[0.1, 2049.0]] * 4), np.float32([0.1, 0.2])
-    path = tmp_path / "half.safetensors"
-    export(small(dense("d", kernel, call(X), bias=bias), last="d"), path, half=True)
-    found = load(path).predict(np.float32([[1, 0, 0, 0]]))
-    rounded = kernel[0].astype(np.float16).astype(np.float32)
-    np.testing.assert_array_equal(found, [bias + rounded])
-
-
-def test_a_weight_beyond_half_precision_is_refused_by_name(tmp_path: Path) -> None:
-    graph = small(dense("d", np.full((4, 1), 1e5, np.float32), call(X)), last="d")
-    with pytest.raises(Unsupported, match="d/kernel cannot be stored as float16"):
-        export(graph, tmp_path / "half.safetensors", half=True)
-
-
 @pytest.mark.needs("tensorflow")
 def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     import keras

@@ -88,6 +88,13 @@ def test_powers_follow_ieee_754_in_every_special_case() -> None:
     np.testing.assert_allclose(found, wanted, rtol=3e-7)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_the_oracle_takes_a_single_large_number(name: str) -> None:
+    x = np.array(1e30, np.float32)
+    wanted = ORACLES[name](float(x))
+    assert float(expected(name, [x])) == pytest.approx(wanted, rel=1e-7)
+
+
 def test_powers_of_random_numbers() -> None:
     generator = np.random.default_rng(1)
     x, y = generator.normal(size=(2, 5000)).astype(np.float32) * np.float32(5)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,13 @@ from click.testing import CliRunner
 
 from bittrue.cli.app import main
 from bittrue.conversion.tfjs.quantization import dequantise, quantise
+from bittrue.converting import export
 from bittrue.errors import ArtifactError, UsageError
 from bittrue.exact import load
 from bittrue.exact.export import export as write_graph
 from bittrue.exact.file import read, write
 from bittrue.exact.plan import Constant, Input, Named, Operation, Plan
 from bittrue.exact.quantized import Quantized
-from bittrue.exporting import export
 from bittrue.traces import Array
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
@@ -82,10 +84,27 @@ def test_a_quantised_model_is_the_model_of_the_weights_that_were_kept(tmp_path: 
     assert read(tmp_path / "small.safetensors").constants["d/kernel"].dtype == np.float32
 
 
+GOLDEN = {
+    "uint8": "143d82dd2b11b027",
+    "uint16": "f8e2c3f9391cd24d",
+    "float16": "090d0fad464941a8",
+}
+
+
+@pytest.mark.parametrize("dtype", sorted(GOLDEN))
+def test_the_bits_never_move(tmp_path: Path, dtype: str) -> None:
+    steps = np.arange(256, dtype=np.uint16).reshape(2, 128) * (1 if dtype == "uint8" else 257)
+    stored = steps.view(np.float16) if dtype == "float16" else steps.astype(dtype)
+    plan, constants = one(stored, 0.1, -7.3)
+    if dtype == "float16":
+        plan = replace(plan, constants=(Constant("w", stored.shape, "float32"),))
+        constants = {"w": np.nan_to_num(stored)}
+    write(tmp_path / "m.safetensors", plan, constants)
+    assert hashlib.sha256(held(tmp_path / "m.safetensors").tobytes()).hexdigest()[:16] == GOLDEN[dtype]
+
+
 def altered(path: Path, change: Any) -> None:
     """Change the plan of a file, and its hash with it."""
-    import hashlib
-
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])
@@ -98,7 +117,16 @@ def altered(path: Path, change: Any) -> None:
     path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + content[8 + length :])
 
 
-BROKEN = [{}, {"w": [1.0]}, {"w": ["1", 0]}, {"w": [True, 0]}, {"w": [1e999, 0]}, {"w": [10**400, 0]}, [1], {"v": [1, 0]}]
+BROKEN = [
+    {},
+    {"w": [1.0]},
+    {"w": ["1", 0]},
+    {"w": [True, 0]},
+    {"w": [1e999, 0]},
+    {"w": [10**400, 0]},
+    [1],
+    {"v": [1, 0]},
+]
 
 
 @pytest.mark.parametrize("quantized", BROKEN, ids=str)

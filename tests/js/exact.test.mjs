@@ -113,6 +113,19 @@ test("every float16 number is the float32 number that it is", async () => {
   }
 });
 
+test("weights in 8 and 16 bits are steps of a scale from a minimum, in float64, rounded once", async () => {
+  for (const [label, steps] of /** @type {[string, any][]} */ ([["U8", Uint8Array.of(0, 1, 255)], ["U16", Uint16Array.of(0, 7, 65535)]])) {
+    const quantized = { k: [0.1, -3.3] };
+    const plan = planWith({ inputs: [["x", [null], "float32"]], constants: ["k"], quantized, operations: [["add", [1, 0], [], "k"]], outputs: [["k", 2]], layers: [] });
+    const model = await load(fileOf(plan, { k: [label, [3], steps] }), options);
+    const wanted = Float32Array.from(steps, (/** @type {number} */ step) => step * 0.1 + -3.3);
+    assert.deepEqual(/** @type {any} */ (model.predict([0])).data, wanted);
+    for (const other of [{}, { k: [1] }, { k: [1, null] }, { k: [1, 2, 3] }, { k: [0.1, 0], l: [1, 0] }]) {
+      await assert.rejects(load(fileOf({ ...plan, quantized: other }, { k: [label, [3], steps] }), options), failure("plan"));
+    }
+  }
+});
+
 test("a NaN leaves with one bit pattern", async () => {
   const plan = planWith({ operations: [["negative", [0], [], "n"]], outputs: [["n", 3]], layers: [] });
   const model = await load(fileOf(plan, WEIGHTS), options);

@@ -36,7 +36,9 @@ CARRIED = {
     "py.typed",
     "report/result-1.schema.json",
     "web/exact/index.js",
+    "web/door.html",
     "web/index.html",
+    "web/lost.html",
     "web/node-agent.mjs",
 }
 """Files without which an installation would miss something, beside the Python modules."""

@@ -30,6 +30,7 @@ from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.device import Invitation, Limited, listening_address, own_addresses
 from bittrue.runtimes.discovery import find_browser, find_driver
 from bittrue.runtimes.host import Host
+from bittrue.runtimes.launch import CommandLineBrowser, Display
 from bittrue.runtimes.server import Server
 from bittrue.runtimes.target import Target
 from bittrue.tracefile import read_trace
@@ -204,7 +205,8 @@ def test_what_a_device_is_comes_from_the_device(host_for: Callable[..., Host], t
     assert details["opened_by"] == "a person"
     assert details["network_address"] == "127.0.0.1"
     assert details["user_agent"] == HELLO["userAgent"]
-    assert not {"cpu", "os", "python"} & set(details)  # of this machine, where nothing was run
+    assert details["os"] == "scripted"
+    assert not {"cpu", "machine", "python"} & set(details)  # of this machine, where nothing was run
 
 
 def test_a_second_one_is_told_that_the_first_is_at_it(host_for: Callable[..., Host], tmp_path: Path):
@@ -451,6 +453,20 @@ def test_a_tab_that_is_closed_half_way(host_for: Callable[..., Host], tmp_path: 
 
 
 @pytest.mark.browser
+@pytest.mark.needs("firefox")
+def test_firefox_goes_on_to_a_session_that_was_agreed_to(host_for: Callable[..., Host], tmp_path: Path):
+    browser = CommandLineBrowser("firefox", found := find_browser("firefox"), Display.open("headless"))  # type: ignore[arg-type]
+    assert found
+    host = host_for(lambda said: browser.goto(f"{said.url}?go={offered(said.url)['session']}"), wait=60.0)
+    try:
+        first, second = run(host, tmp_path), run(host, tmp_path, "device:cpu")
+    finally:
+        browser.close()
+    assert np.array_equal(first[Key("output", "d2")].load(), X + 3)
+    assert "Firefox" in second.provenance.details["user_agent"]
+
+
+@pytest.mark.browser
 @pytest.mark.needs("chrome")
 def test_a_wrong_address_looks_like_a_page(host_for: Callable[..., Host], phone: Phone):
     base = host_for(Person()).device.server.base
@@ -461,26 +477,26 @@ def test_a_wrong_address_looks_like_a_page(host_for: Callable[..., Host], phone:
 
 
 @pytest.mark.browser
-@pytest.mark.slow
-@pytest.mark.needs("chrome", "node", "tensorflow")
-def test_the_command_says_where_and_puts_the_device_into_the_result(tmp_path: Path, phone: Phone):
-    import keras
+@pytest.mark.needs("chrome")
+def test_half_float_textures_do_what_the_documentation_says(tmp_path: Path):
+    x = np.array([[70000.0, 65519.0, 1e-8, 2049.0]], np.float32)
+    with Host() as host:
+        trace = run(host, tmp_path, "chrome:webgl+f16", x=x)
+    read = trace[Key("output", "x")].load()[0]
+    assert np.isnan(read[0])
+    assert list(read[1:]) == [65504.0, 0.0, 2048.0]
+    assert np.array_equal(trace[Key("weight", "d0", 0, 1)].load(), np.ones(4, np.float32))
+    details = trace.provenance.details
+    assert (details["render_float32_enabled"], details["epsilon"]) == (False, 1e-4)
 
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="d")], name="small").save(tmp_path / "m.keras")
-    words = [
-        "check",
-        "m.keras",
-        "--in",
-        "device:webgl",
-        "node:cpu",
-        "--listen",
-        "127.0.0.1",
-        "--json",
-        "-",
-        "--quiet",
-        "--wait",
-        "60",
-    ]
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.needs("chrome", "node")
+def test_the_command_says_where_and_puts_the_device_into_the_result(tmp_path: Path, phone: Phone):
+    dense_chain(tmp_path / "chain")
+    where = ["--in", "device:webgl", "node:wasm", "--against", "node:cpu", "--listen", "127.0.0.1", "--wait", "60"]
+    words = ["check", "chain", *where, "--json", "-", "--quiet"]
     command = subprocess.Popen(
         [sys.executable, "-m", "bittrue", *words],
         cwd=tmp_path,
@@ -497,7 +513,7 @@ def test_the_command_says_where_and_puts_the_device_into_the_result(tmp_path: Pa
         phone.press("start")
         result = json.loads(command.communicate(timeout=120)[0])
     device, node = result["targets"]
-    assert (command.returncode, device["target"], node["target"]) == (0, "device:webgl", "node:cpu")
+    assert (command.returncode, device["target"], node["target"]) == (0, "device:webgl", "node:wasm")
     assert device["provenance"]["adapter"]
     assert device["provenance"]["details"]["user_agent"] == phone.driver.execute_script("return navigator.userAgent")
     with pytest.raises(OSError, match="refused"):

@@ -76,10 +76,12 @@ def export(**options: Any) -> int:
     from bittrue.pipeline import export as run_export
 
     given = ("quantize", "trust", "custom")
-    plan = run_export(options["model"], options["out"], **{name: options[name] for name in given})
+    done = run_export(options["model"], options["out"], **{name: options[name] for name in given})
     if not options["quiet"]:
         size = options["out"].stat().st_size
-        click.echo(f"{options['out']}: {plan.semantics}, {len(plan.operations)} operations, {size:,} bytes")
+        click.echo(f"{options['out']}: {done.plan.semantics}, {len(done.plan.operations)} operations, {size:,} bytes")
+        for note in done.notes:
+            click.echo(note)
     return DONE
 
 

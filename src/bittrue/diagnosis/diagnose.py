@@ -14,6 +14,7 @@ from bittrue.traces import Key, Record, Trace
 from .axioms import arithmetic_of
 from .composed import Composed, compose, weakest
 from .decisions import decisions
+from .effort import Effort
 from .examine import CallExamination
 from .headline import headline
 from .input_causes import input_causes
@@ -40,10 +41,11 @@ def diagnose_all(
     entries: dict[str, list[LayerDiagnosis]] = {
         target: list(_inputs(reference, trace, graph)) for target, trace in candidates.items()
     }
+    effort = Effort()
     for wired in wire(graph):
         if only is not None and wired.call.name not in only:
             continue
-        examination = CallExamination(graph, wired, reference, candidates)
+        examination = CallExamination(graph, wired, reference, candidates, effort)
         for target in candidates:
             found = examination.diagnose(target)
             if found is not None:

@@ -20,6 +20,7 @@ from .axioms import Arithmetic, arithmetic_of, in_dtype
 from .causes import explain
 from .causes.summation_order import known_order
 from .decompose import amplification, decompose
+from .effort import NOT_SEARCHED, Effort
 from .evidence import Evidence, Side
 from .judging import judge, misshapen
 from .result import Finding, LayerDiagnosis, OutputEvidence, SideName, Verdict
@@ -55,8 +56,11 @@ _CHEAP = 2**18
 class CallExamination:
     """Examines one call on target after target. What they share is computed once: f(x_r), and f of equal inputs."""
 
-    def __init__(self, graph: Graph, wired: Wired, reference: Trace, candidates: Mapping[str, Trace]) -> None:
+    def __init__(
+        self, graph: Graph, wired: Wired, reference: Trace, candidates: Mapping[str, Trace], effort: Effort
+    ) -> None:
         self._graph = graph
+        self._effort = effort
         self._wired = wired
         self._traces = {"": reference, **candidates}  # no target has an empty name
         self._sides: dict[str, Side | NoTruth] = {}
@@ -101,18 +105,17 @@ class CallExamination:
         verdict, side, sentence = verdict_of(outputs, same)
         found = LayerDiagnosis(self._wired.key, self._class, verdict, side, sentence, None, outputs)
         if side is None or not verdict.is_fault:
-            causes = () if verdict is not Verdict.ROUNDING else self._orders(target, reference, candidate)
+            causes = () if verdict is not Verdict.ROUNDING else self._orders(reference, candidate)
             return replace(found, causes=causes, assumes=self._assumptions(reference, candidate))
         return self._explained(
             found, target, *((candidate, reference) if side == "candidate" else (reference, candidate))
         )
 
-    def _orders(self, target: str, reference: Side, candidate: Side) -> tuple[Finding, ...]:
+    def _orders(self, reference: Side, candidate: Side) -> tuple[Finding, ...]:
         """The order of summation that makes all of the candidate's rounding, where one is known and cheap to try."""
         if self._wired.passes:
             return ()
-        evidence = Evidence(self._graph, self._wired.call, self._whole(target, candidate), reference)
-        found = known_order(evidence, _CHEAP)
+        found = known_order(Evidence(self._graph, self._wired.call, candidate, reference), _CHEAP)
         return () if found is None else (found,)
 
     def _evidence(self, reference: Side, candidate: Side) -> tuple[OutputEvidence, ...]:
@@ -141,7 +144,12 @@ class CallExamination:
             {name: side.errors for name, side in siblings.items()},
             self._traces[target if fault.name == "candidate" else ""].checks,
         )
+        if not self._effort.is_left(target):
+            sentence = f"{found.sentence}; {NOT_SEARCHED}"
+            return replace(found, sentence=sentence, assumes=self._assumptions(fault))
         causes = explain(evidence)
+        if not any(finding.proven for finding in causes):
+            self._effort.in_vain(target, evidence)
         proven = next((finding for finding in causes if finding.proven and finding.verdict is not None), None)
         verdict = proven.verdict if proven is not None and proven.verdict is not None else found.verdict
         return replace(found, verdict=verdict, causes=causes, assumes=self._assumptions(fault))

@@ -6,22 +6,19 @@ loops but those over the steps of its sequences, so what it costs is known befor
 
 from __future__ import annotations
 
-import atexit
-import hashlib
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bittrue.errors import ArtifactError, InputError, ModelError, TargetUnavailable
+from bittrue.errors import ArtifactError, InputError, ModelError
 from bittrue.traces import Array
 
+from .crew import Crew, compiled
 from .file import ExactFile, read
 from .plan import DTYPES, Input, Plan, program
 
@@ -44,47 +41,37 @@ _FUNCTIONS = (
 )
 
 
-@cache
-def _compiled() -> tuple[Any, Any, str]:
-    """Engine, module and the SHA-256 of the module. Raises TargetUnavailable where something is missing."""
-    try:
-        import wasmtime
-    except ImportError as error:
-        raise TargetUnavailable(
-            "the package wasmtime is not installed: pip install wasmtime", remedy="pip install wasmtime"
-        ) from error
-    path = resources.files("bittrue") / "_kernels" / "exact.wasm"
-    if not path.is_file():
-        raise TargetUnavailable("exact.wasm is not built: run scripts/build_kernels.py", remedy="build the kernels")
-    code = path.read_bytes()
-    config = wasmtime.Config()
-    config.wasm_relaxed_simd = False
-    engine = wasmtime.Engine(config)
-    module = wasmtime.Module(engine, code)
-    # Later, while the interpreter goes down, wasmtime could no longer do it.
-    atexit.register(engine.close)
-    atexit.register(module.close)
-    return engine, module, hashlib.sha256(code).hexdigest()
-
-
 def module_sha256() -> str:
-    """SHA-256 (hexadecimal) of the module that computes."""
-    return _compiled()[2]
+    """SHA-256 (hexadecimal) of the module that computes, in one thread."""
+    return compiled(threaded=False)[2]
+
+
+def _alone(owner: object) -> tuple[Any, Any, Any]:
+    """Store, exports and memory of the module for one thread; they go with ``owner``."""
+    import wasmtime
+
+    engine, module, _ = compiled(threaded=False)
+    store = wasmtime.Store(engine)
+    weakref.finalize(owner, store.close)
+    exports = wasmtime.Instance(store, module, []).exports(store)
+    return store, exports, exports["memory"]
+
+
+def _together(owner: object, threads: int) -> tuple[Any, Any, Any]:
+    """The same for several threads."""
+    crew = Crew(threads)
+    weakref.finalize(owner, crew.close)
+    return crew.store, crew.exports, crew.memory
 
 
 class _Instance:
     """The module with one plan in its memory. Not to be used by two threads at once."""
 
-    def __init__(self, plan: Plan, constants: Mapping[str, Array], outputs: Sequence[int]) -> None:
-        import wasmtime
-
-        engine, module, _ = _compiled()
+    def __init__(self, plan: Plan, constants: Mapping[str, Array], outputs: Sequence[int], threads: int = 1) -> None:
         self._plan = plan
         self._outputs = len(outputs)
-        self._store = wasmtime.Store(engine)
-        weakref.finalize(self, self._store.close)
-        exports = wasmtime.Instance(self._store, module, []).exports(self._store)
-        self._memory: Any = exports["memory"]
+        started = _alone(self) if threads == 1 else _together(self, threads)
+        self._store, exports, self._memory = started
         self._functions: dict[str, Any] = {name: exports[name] for name in _FUNCTIONS}
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         addresses = [self._put(constants[item.name]) for item in plan.constants]
@@ -180,14 +167,16 @@ def _as_words(array: Array) -> Array:
 class ExactModel:
     """A model whose bits are the same in Python, browsers and Node. May be used from several threads.
 
-    ``cost``: the most multiplications and element steps that a prediction may take, None for any number.
+    ``cost``: the most multiplications and element steps that a prediction may take, None for any number. ``threads``
+    share each prediction; their number moves no bit.
     """
 
-    def __init__(self, file: ExactFile, *, cost: float | None = None) -> None:
+    def __init__(self, file: ExactFile, *, cost: float | None = None, threads: int = 1) -> None:
         self.plan = file.plan
         self.sha256 = file.sha256
         self._constants = file.constants
         self._cost = cost
+        self._threads = threads
         self._lock = threading.Lock()
         self._instances: dict[bool, _Instance] = {}
         self._instance(traced=False)
@@ -215,7 +204,8 @@ class ExactModel:
     def _instance(self, traced: bool) -> _Instance:
         if traced not in self._instances:
             named = self.plan.layers if traced else self.plan.outputs
-            self._instances[traced] = _Instance(self.plan, self._constants, [item.value for item in named])
+            values = [item.value for item in named]
+            self._instances[traced] = _Instance(self.plan, self._constants, values, self._threads)
         return self._instances[traced]
 
     def _arrays(self, x: Any) -> list[Array]:
@@ -259,10 +249,10 @@ def _fitting(item: Input, given: Any) -> Array:
     return converted
 
 
-def load(path: str | Path, *, cost: float | None = None) -> ExactModel:
+def load(path: str | Path, *, cost: float | None = None, threads: int = 1) -> ExactModel:
     """Open an exact model, written by ``bittrue export``.
 
     Raises ModelError for a file that cannot be read, ArtifactError for one that is damaged, hostile or of another
-    version. ``cost`` as in `ExactModel`.
+    version. ``cost`` and ``threads`` as in `ExactModel`.
     """
-    return ExactModel(read(Path(path)), cost=cost)
+    return ExactModel(read(Path(path)), cost=cost, threads=threads)

@@ -36,14 +36,17 @@ Quantize = Callable[[Mapping[str, Array]], Mapping[str, Quantized]]
 def export(graph: Graph, path: Path, *, quantize: Quantize | None = None) -> Plan:
     """Write ``graph`` as an exact model to ``path`` and return its plan.
 
-    ``quantize``: the constants that it returns are stored so, and computed with as the float32 numbers that they then are.
+    ``quantize``: the constants that it returns are stored so, and computed with as the float32 numbers that they then
+    are.
 
     Raises Unsupported, naming the layer and what is missing, for what the exact runtime cannot compute.
     """
     plan, constants = lowered(graph)
     if quantize:
         made = quantize({name: array for name, array in constants.items() if array.dtype == np.float32})
-        changed = [replace(item, affine=made[item.name].affine) if item.name in made else item for item in plan.constants]
+        changed = [
+            replace(item, affine=made[item.name].affine) if item.name in made else item for item in plan.constants
+        ]
         plan = replace(plan, constants=tuple(changed))
         constants |= {name: one.stored for name, one in made.items()}
     write(path, plan, constants)

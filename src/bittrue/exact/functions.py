@@ -194,18 +194,29 @@ def _half_pi() -> tuple[float, float, float]:
     return first, second, float(_pi() / 2 - Fraction(first) - Fraction(second))
 
 
-def _reduced_far(a: float) -> tuple[int, float]:
+@cache
+def _turns(exponent: int) -> tuple[int, ...]:
+    """4.9's W for that exponent, by 32 bits, lowest first."""
+    bits = int((Fraction(2) / _pi()) * Fraction(2) ** (exponent - 2 + 128)) % 2**128
+    return tuple(bits >> 32 * at & 0xFFFFFFFF for at in range(4))
+
+
+def _reduced_far(a: Doubles) -> tuple[NDArray[np.int64], Doubles]:
     """4.9 for large numbers, in whole numbers: 128 bits of 2/π."""
-    m, exponent = int(a), 0
-    while m >= 1 << 24:
-        m, exponent = m >> 1, exponent + 1
-    bits = int((Fraction(2) / _pi()) * 2 ** (exponent - 2 + 128)) % 2**128
-    product = m * bits % 2**128
-    high, low = product >> 64, product % 2**64
-    turn = ((high + 2**61) % 2**64) >> 62
-    rest = (high - (turn << 62)) % 2**64
-    signed = rest - 2**64 if rest >= 2**63 else rest
-    return turn, (float(signed) + float(low) * 2.0**-64) * float(_pi() / 2 / 2**62)
+    mantissa, exponent = np.frexp(a)
+    m = np.ldexp(mantissa, 24).astype(np.uint64)
+    known, which = np.unique(exponent - 24, return_inverse=True)
+    table = np.array([_turns(int(e)) for e in known], np.uint64).reshape(-1, 4)[which]
+    limbs, carry = [], np.zeros_like(m)
+    for at in range(4):
+        carry = carry + m * table[..., at]
+        limbs.append(carry & np.uint64(0xFFFFFFFF))
+        carry = carry >> np.uint64(32)
+    low, high = (limbs[at] | limbs[at + 1] << np.uint64(32) for at in (0, 2))
+    turn = (high + np.uint64(2**61)) >> np.uint64(62)
+    signed = (high - (turn << np.uint64(62))).view(np.int64)
+    rest = (signed.astype(np.float64) + low.astype(np.float64) * 2.0**-64) * float(_pi() / 2 / 2**62)
+    return turn.astype(np.int64), rest
 
 
 def _reduced(x: Doubles) -> tuple[NDArray[np.int64], Doubles]:
@@ -214,11 +225,12 @@ def _reduced(x: Doubles) -> tuple[NDArray[np.int64], Doubles]:
     small = np.where(near, x, 0.0)
     n = np.rint(small * float(2 / _pi()))
     r = ((small - n * first) - n * second) - n * third
-    quadrant = n.astype(np.int64) & 3
-    for at in np.flatnonzero(~near & np.isfinite(x)):
-        turn, rest = _reduced_far(abs(float(x.flat[at])))
-        negative = x.flat[at] < 0
-        quadrant.flat[at], r.flat[at] = (-turn if negative else turn) & 3, -rest if negative else rest
+    quadrant, r = np.array(n.astype(np.int64) & 3), np.array(r)
+    far = ~near & np.isfinite(x)
+    if np.any(far):
+        turn, rest = _reduced_far(np.abs(x[far]))
+        quadrant[far] = np.where(x[far] < 0, -turn, turn) & 3
+        r[far] = np.where(x[far] < 0, -rest, rest)
     return quadrant, r
 
 

@@ -39,8 +39,8 @@ class Input:
 
 @dataclass(frozen=True)
 class Constant:
-    """A weight or a table: the tensor of the file that is called ``name``. ``affine``: scale and minimum if it is stored
-    in 8 or 16 bits (spec.md, 2.3)."""
+    """A weight or a table: the tensor of the file that is called ``name``. ``affine``: scale and minimum of one that is
+    stored in 8 or 16 bits (spec.md, 2.3)."""
 
     name: str
     shape: tuple[int, ...]
@@ -160,7 +160,9 @@ def _input(name: Any, shape: Any, dtype: Any) -> Input:
 
 def _constant(name: Any, shape: tuple[int, ...], dtype: str, affine: tuple[float, float] | None) -> Constant:
     if (dtype in _QUANTIZED) != (affine is not None):
-        raise ValueError(f"the constant {name!r} is stored as {dtype}, {'without' if affine is None else 'with'} a scale")
+        raise ValueError(
+            f"the constant {name!r} is stored as {dtype}, {'without' if affine is None else 'with'} a scale"
+        )
     return Constant(str(name), shape, "float32" if affine else dtype, affine)
 
 
@@ -172,8 +174,9 @@ def _affine(scale: Any, minimum: Any) -> tuple[float, float]:
 
 def _is_number(value: Any) -> bool:
     """JSON does not tell 1.0 from 1."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53
-    return whole or (isinstance(value, float) and isfinite(value))
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**1023
+    return isinstance(value, float) and isfinite(value)
 
 
 def _operation(row: Sequence[Any], known: int, inside: bool = False) -> Operation:

@@ -15,7 +15,7 @@ _AT_ONCE = 2**20  # elements that are widened to float64 together
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """A float32 constant as a file holds it: uint8 or uint16 steps of ``scale`` from ``minimum``, or float16 numbers."""
+    """A float32 constant as a file holds it: uint8 or uint16 steps of ``scale`` from ``minimum``; or float16."""
 
     stored: Array
     scale: float = 1.0

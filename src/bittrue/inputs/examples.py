@@ -23,7 +23,6 @@ from .load import Spec, load_inputs
 
 __all__ = ["Batch", "Examples", "open_examples"]
 
-_PIECE = 2**20  # bytes that are skipped at a time
 _LARGEST_ROW = 2**31  # bytes of one example: what a damaged header must not allocate
 
 
@@ -51,7 +50,7 @@ class Batch:
 
 
 class _Rows(Protocol):
-    """The examples of one input. ``take`` is called with growing ranges."""
+    """The examples of one input. ``take`` is called with one range after the other, from 0 on, without gaps."""
 
     @property
     def count(self) -> int: ...
@@ -71,7 +70,7 @@ class Examples(AbstractContextManager["Examples"]):
         """How many there are."""
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All of them in order, ``size`` at a time, the last may be smaller.
+        """All of them in order, ``size`` at a time, the last may be smaller; once.
 
         Raises InputError for a tensor that does not fit the model, when its batch is read.
         """
@@ -148,24 +147,14 @@ class _Member:
             raise ValueError(f"{name} is stored column by column; save np.ascontiguousarray of it")
         self._shape, self._dtype = shape, dtype
         self._row = prod(shape[1:]) * dtype.itemsize
-        self._at = 0
         self.count = int(shape[0])
 
     def take(self, start: int, stop: int) -> Array:
-        self._skip((start - self._at) * self._row)
         size = (stop - start) * self._row
         data = self._file.read(size)
         if len(data) != size:
             raise ValueError("it is truncated")
-        self._at = stop
         return np.frombuffer(data, self._dtype).reshape(stop - start, *self._shape[1:])
-
-    def _skip(self, nbytes: int) -> None:
-        while nbytes > 0:
-            piece = self._file.read(min(nbytes, _PIECE))
-            if not piece:
-                raise ValueError("it is truncated")
-            nbytes -= len(piece)
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

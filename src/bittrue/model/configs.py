@@ -114,9 +114,11 @@ def _canonical(kind: str, facts: ClassFacts, config: dict[str, Any]) -> dict[str
 
 def _with_policy(config: dict[str, Any]) -> dict[str, Any]:
     """With the policy written out. Raises NeedsKeras for another one than float32."""
-    dtype = config.get("dtype")
-    inside = dtype.get("config") if isinstance(dtype, Mapping) and dtype.get("class_name") == "DTypePolicy" else dtype
-    name = inside.get("name") if isinstance(inside, Mapping) else inside
+    name = config.get("dtype")
+    if isinstance(name, Mapping):
+        inside = name.get("config")
+        plainly = name.get("class_name") == "DTypePolicy" and isinstance(inside, Mapping)
+        name = inside.get("name", "") if plainly and isinstance(inside, Mapping) else name.get("class_name", "")
     if name not in _FLOAT32:
         raise NeedsKeras(f"the dtype policy {name}")
     return {**config, "dtype": _POLICY}

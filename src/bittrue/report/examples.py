@@ -108,20 +108,19 @@ def _layer(call: Any, count: int) -> LayerInBatch:
     return LayerInBatch(call.name, call.class_name, str(call.verdict), call.sentence, call.fix, problem, *most)
 
 
-def _figures(row: LayerRow, count: int) -> tuple[Array, Array, Array]:
+def _figures(row: LayerRow, count: int) -> tuple[Array, ...]:
     """Largest difference, the same over the example's largest value, and largest ULP distance, for each example."""
-    whole = Measured.of(row)
-    if row.pair.metrics is None or row.pair.metrics.identical:
-        return tuple(np.full(count, value) for value in (whole.absolute, whole.relative, whole.ulp))  # type: ignore[return-value]
-    r, c = row.pair.reference.load(), row.pair.candidate.load()
-    if r.ndim == 0 or len(r) != count:
-        return tuple(np.full(count, value) for value in (whole.absolute, whole.relative, whole.ulp))  # type: ignore[return-value]
     from bittrue.comparison import measure
 
-    each = [measure(r[at : at + 1], c[at : at + 1], threads=1) for at in range(count)]
+    r, c = row.pair.reference, row.pair.candidate
+    if row.pair.metrics is None or row.pair.identical or not r.shape or r.shape[0] != count:
+        whole = Measured.of(row)
+        return tuple(np.full(count, value) for value in (whole.absolute, whole.relative, whole.ulp))
+    ours, theirs = r.load(), c.load()
+    each = [measure(ours[at : at + 1], theirs[at : at + 1], threads=1) for at in range(count)]
     figures = [(found.max_abs, found.max_abs_to_scale, found.max_ulp) for found in each]
-    absolute, relative, ulp = (np.nan_to_num(np.array(column, np.float64)) for column in zip(*figures, strict=True))
-    return absolute, relative, ulp
+    columns = (np.array(column, np.float64) for column in zip(*figures, strict=True))  # None becomes NaN
+    return tuple(np.where(np.isnan(column), 0.0, column) for column in columns)
 
 
 def _labels(

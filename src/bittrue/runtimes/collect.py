@@ -27,6 +27,7 @@ from bittrue.traces import Array, Check, Key, Provenance, Record
 from .base import Progress
 from .messages import CheckMade, Done, Environment, Failed, Hello, Message, ModelBuilt, PhaseBegun, Piece
 from .target import Target
+from .user_agent import described_by
 
 __all__ = ["Collector", "machine_facts", "remedy"]
 
@@ -96,6 +97,7 @@ class Collector:
         self._writer = writer
         self._progress = progress
         self._holder = _Holder(on_record) if on_record else None
+        self._remote = target.is_device
         self._details: dict[str, Any] = {**({} if target.is_device else machine_facts()), **facts}
         self._hello: Hello | None = None
         self._environment: Environment | None = None
@@ -127,6 +129,8 @@ class Collector:
             case Hello():
                 self._hello = message
                 self._details["user_agent"] = message.user_agent
+                if self._remote:
+                    self._details.update(described_by(message.user_agent))
             case Environment():
                 self._environment_found(message)
             case ModelBuilt():

@@ -111,7 +111,7 @@ class Host(AbstractContextManager["Host"]):
     def server(self) -> Server:
         """The loopback server, started when first needed."""
         if self._running is None:
-            self._running = Server(self._port)
+            self._running = Server(0 if self._device is not None else self._port)  # which is the device's then
             names = [path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*") if path.is_file()]
             self._running.mount("agent", _WEB, names)
         return self._running

@@ -9,9 +9,7 @@ may be called from any other thread.
 from __future__ import annotations
 
 import asyncio
-import base64
 import errno
-import hashlib
 import hmac
 import ipaddress
 import secrets
@@ -30,24 +28,14 @@ from aiohttp.typedefs import Handler, Middleware
 from bittrue.errors import ProtocolError, UsageError
 
 from .inbox import Inbox, LinkClosedError, SilenceError
+from .responses import SECURITY, policy, policy_of_style, send_file
 from .wire import MAX_FRAME
 
 __all__ = ["LOOPBACK", "PageLink", "Server"]
 
 LOOPBACK = "127.0.0.1"
 _TICK = 0.25  # seconds between chances for Ctrl-C
-_PIECE = 2**20  # bytes read from a file at once
 _PATIENCE = 2.0  # seconds for a browser to answer a ping, or a closing handshake
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-    ".svg": "image/svg+xml",
-}
-"""By name and not by the system's table, which on Windows anybody may have changed."""
 
 
 class PageLink:
@@ -236,13 +224,13 @@ class Server(AbstractContextManager["Server"]):
         return (own, f"localhost:{self.port}") if self.address == LOOPBACK else (own,)
 
     async def _headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
-        response.headers.update(_SECURITY)
+        response.headers.update(SECURITY)
         if not ipaddress.ip_address(self.address).is_loopback:  # ignored there, with a complaint in the console
             del response.headers["Cross-Origin-Opener-Policy"]
-        response.headers.setdefault("Content-Security-Policy", _policy(self._hosts))
+        response.headers.setdefault("Content-Security-Policy", policy(self._hosts))
 
     async def _door(self, request: web.Request) -> web.StreamResponse:
-        return await _send_file(request, self._files.get("agent/door.html"))
+        return await send_file(request, self._files.get("agent/door.html"))
 
     async def _offered(self, request: web.Request) -> web.StreamResponse:
         assert self._offer is not None
@@ -253,17 +241,17 @@ class Server(AbstractContextManager["Server"]):
         if self._offer is None or "text/html" not in request.headers.get("Accept", ""):
             return None
         page = await asyncio.get_running_loop().run_in_executor(None, self._files["agent/lost.html"].read_bytes)
-        own = {"Content-Security-Policy": _policy_of_style(page)}
+        own = {"Content-Security-Policy": policy_of_style(page)}
         return web.Response(status=404, body=page, content_type="text/html", charset="utf-8", headers=own)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["session"] not in self._pages:
             raise web.HTTPNotFound()
         name = request.match_info.get("name") or "index.html"
-        return await _send_file(request, self._files.get(f"agent/{name}"))
+        return await send_file(request, self._files.get(f"agent/{name}"))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        return await _send_file(request, self._files.get(request.match_info["name"]))
+        return await send_file(request, self._files.get(request.match_info["name"]))
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         session = request.match_info["session"]
@@ -283,35 +271,6 @@ class Server(AbstractContextManager["Server"]):
         return response
 
 
-_SECURITY = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Server": "bittrue",
-}
-"""COOP and COEP make the page cross-origin isolated, which threads in WebAssembly need."""
-
-
-def _policy(hosts: Iterable[str]) -> str:
-    """What the page may load: ourselves alone. Threaded wasm starts its workers from blobs."""
-    sockets = " ".join(f"ws://{host}" for host in hosts)
-    return (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; "
-        f"connect-src 'self' {sockets} blob:; style-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-def _policy_of_style(page: bytes) -> str:
-    """A page that loads nothing and has one style of its own: it stands where no address leads anywhere."""
-    style = page.partition(b"<style>")[2].partition(b"</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
-
-
 def _middleware(
     guard: Callable[[web.Request], Awaitable[None]],
     lost: Callable[[web.Request], Awaitable[web.StreamResponse | None]],
@@ -328,25 +287,6 @@ def _middleware(
             return page
 
     return check
-
-
-async def _send_file(request: web.Request, path: Path | None) -> web.StreamResponse:
-    """The whole of one file, in pieces; neither ranges nor compressed siblings, so that a name is one content."""
-    loop = asyncio.get_running_loop()
-    try:
-        if path is None:
-            raise web.HTTPNotFound()
-        file = await loop.run_in_executor(None, open, path, "rb")
-    except OSError as error:
-        raise web.HTTPNotFound() from error
-    with file:
-        response = web.StreamResponse(headers={"Content-Type": _TYPES.get(path.suffix, "application/octet-stream")})
-        response.content_length = path.stat().st_size
-        await response.prepare(request)
-        while request.method != "HEAD" and (piece := await loop.run_in_executor(None, file.read, _PIECE)):
-            await response.write(piece)
-        await response.write_eof()
-        return response
 
 
 def _broken(error: object) -> Exception | None:

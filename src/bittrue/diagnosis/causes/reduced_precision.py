@@ -84,12 +84,20 @@ def _held(evidence: Evidence, dtype: str, rounded: Callable[[Array], Array]) -> 
     without = size - sum(error.outside for error in side.errors)
     if not all(fits) or not _close(evidence, dtype):
         return Reproduction(0, size, 0, without)
-    coarse = [_floats(rounded, array) for array in side.inputs]
-    weights = tuple(replace(weight, value=_floats(rounded, weight.value)) for weight in evidence.layer.weights)
-    axioms = in_format(side.arithmetic, dtype).axioms
-    found = layer_bound(replace(evidence.layer, weights=weights), coarse, axioms, evidence.node)
-    out = sum(np.count_nonzero(outside(y, *exact)) for y, exact in zip(side.outputs, found, strict=False))
-    return Reproduction(0, size, size - int(out), without)
+    inside = max(_inside(evidence, dtype, rounded, both) for both in (False, True))
+    return Reproduction(0, size, inside, without)
+
+
+def _inside(evidence: Evidence, dtype: str, rounded: Callable[[Array], Array], operands: bool) -> int:
+    """How many values lie in the bound of an arithmetic in the format, whose ``operands`` were put into it before."""
+    side, layer = evidence.side, evidence.layer
+    inputs = [_floats(rounded, array) if operands else array for array in side.inputs]
+    if operands:
+        layer = replace(layer, weights=tuple(replace(w, value=_floats(rounded, w.value)) for w in layer.weights))
+    found = layer_bound(layer, inputs, in_format(side.arithmetic, dtype).axioms, evidence.node)
+    return sum(
+        int(y.size - np.count_nonzero(outside(y, *exact))) for y, exact in zip(side.outputs, found, strict=False)
+    )
 
 
 def _close(evidence: Evidence, dtype: str) -> bool:

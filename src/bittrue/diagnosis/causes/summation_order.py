@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from bittrue.ops import Binary, Conv, MatMul, Op, TensorSpec
 from bittrue.ops.window import dilated, pad, paddings, taps
 from bittrue.traces import Array
 
+from ..effort import products
 from ..evidence import Evidence
 from ..experiments import fits
 from ..result import Finding, Verdict
@@ -78,7 +78,7 @@ def known_order(evidence: Evidence, most: int = _MOST) -> Finding | None:
     orders = _ORDERS.get(f"{provenance.runtime}:{provenance.backend}", ())
     specs = tuple(map(TensorSpec.of, evidence.side.inputs))
     ops = list(expand(evidence.layer, specs, evidence.node).ops()) if orders else []
-    if not any(isinstance(op, Conv | MatMul) for op in ops) or _work(evidence) > most:
+    if not any(isinstance(op, Conv | MatMul) for op in ops) or products(evidence) > most:
         return None
     for order in orders:
         values = fits(partial(_summed, evidence, order))
@@ -87,12 +87,6 @@ def known_order(evidence: Evidence, most: int = _MOST) -> Finding | None:
             sentence = f"{provenance.backend} {order.words}: rounding, and nothing else"
             return found.finding(SummationOrder.name, sentence, verdict=Verdict.ROUNDING)
     return None
-
-
-def _work(evidence: Evidence) -> int:
-    """About how many products the layer has: each value of the output is a sum over a kernel's fan-in."""
-    size = sum(y.size for y in evidence.side.outputs)
-    return size * max((prod(w.value.shape[:-1]) for w in evidence.layer.weights), default=1)
 
 
 @dataclass(frozen=True)

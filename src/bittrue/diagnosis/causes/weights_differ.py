@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from bittrue.floats import bits
+from bittrue.graph.model import Weight
 from bittrue.traces import Array
 
 from ..evidence import Evidence
@@ -34,11 +36,29 @@ class WeightsDiffer:
             sentence = f"{_listed(changed)} of {layer.name!r} have other shapes than in the model"
             return Finding(self.name, sentence, True, "the shapes as the runtime holds them", _FIX)
         altered = replace(layer, weights=tuple(replace(weight, value=np.asarray(value)) for weight, value in pairs))
-        sentence = f"the {evidence.side.name} holds other values than the model in {_listed(changed)}"
+        whose = " (unrelated to the model's: another weight file)" if _from_elsewhere(pairs) else ""
+        sentence = f"the {evidence.side.name} holds other values than the model in {_listed(changed)}{whose}"
         return evidence.try_layer(altered).finding(self.name, sentence, _FIX)
 
 
 _FIX = "convert the model again and replace every weight file: bittrue convert MODEL OUT"
+
+
+_FEWEST = 16  # values, of which the correlation of two unrelated weights is under ½ but once in twenty times
+
+
+def _from_elsewhere(pairs: Sequence[tuple[Weight, Array]]) -> bool:
+    """Whether no weight even resembles the model's; nothing can be said of few values, or of constants."""
+    found = [_correlation(weight.value, value) for weight, value in pairs]
+    known = [correlation for correlation in found if correlation is not None]
+    return bool(known) and all(abs(correlation) < 0.5 for correlation in known)
+
+
+def _correlation(model: Array, held: Array) -> float | None:
+    mine, theirs = (np.asarray(array, np.float64).reshape(-1) for array in (model, held))
+    if mine.size < _FEWEST or not np.isfinite(theirs).all() or mine.std() == 0 or theirs.std() == 0:
+        return None
+    return float(np.corrcoef(mine, theirs)[0, 1])
 
 
 def _same(mine: Array, theirs: Array) -> bool:

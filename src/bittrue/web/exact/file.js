@@ -5,14 +5,15 @@ import { ExactError, said } from "./errors.js";
 import { parsePlan } from "./plan.js";
 
 /**
- * @typedef {import("./plan.js").Dtype} Dtype
+ * @typedef {import("./plan.js").Affine} Affine
+ * @typedef {import("./plan.js").Stored["dtype"]} Dtype
  * @typedef {import("./plan.js").Plan} Plan
  */
 
 /**
  * @typedef {object} ExactFile  a file that was read and found whole
  * @property {Plan} plan
- * @property {Map<string, Uint8Array>} constants  the bytes of each, in the file's own memory where they are not float16
+ * @property {Map<string, Uint8Array>} constants  the bytes of each, in the file's own memory where they need no widening
  * @property {string} sha256  of the plan and the data, in hexadecimal
  */
 
@@ -24,6 +25,8 @@ const LARGEST_HEADER = 100_000_000; // of safetensors itself
 const STORED = {
   F32: { dtype: "float32", bytes: 4 },
   F16: { dtype: "float32", bytes: 2 },
+  U16: { dtype: "uint16", bytes: 2 },
+  U8: { dtype: "uint8", bytes: 1 },
   I32: { dtype: "int32", bytes: 4 },
   BOOL: { dtype: "bool", bytes: 1 },
 };
@@ -50,8 +53,13 @@ export async function parseFile(bytes, owned) {
   }
   const tensors = new Map(Object.entries(entries).map(([name, entry]) => [name, tensorOf(name, entry, data)]));
   const plan = parsePlan(text, tensors);
-  const own = /** @param {string} name */ (name) => /** @type {{bytes: Uint8Array}} */ (tensors.get(name)).bytes;
-  return { plan, constants: new Map(plan.constants.map(({ name }) => [name, own(name)])), sha256: found };
+  /** @type {Map<string, Uint8Array>} */
+  const constants = new Map();
+  for (const { name, affine } of plan.constants) {
+    const { dtype, bytes } = /** @type {{dtype: Dtype, bytes: Uint8Array}} */ (tensors.get(name));
+    constants.set(name, affine === null ? bytes : scaled(dtype, bytes, affine));
+  }
+  return { plan, constants, sha256: found };
 }
 
 /** @param {Uint8Array} bytes @returns {{header: any, start: number}} */
@@ -106,10 +114,22 @@ function tensorOf(name, entry, data) {
     const bytes = sizes.reduce((product, size) => product * size, stored?.bytes ?? NaN);
     if (!stored || !whole || first + bytes !== stop || stop > data.length) throw new TypeError(`${JSON.stringify(entry)}`);
     const own = data.subarray(first, stop);
-    return { shape: sizes, dtype: stored.dtype, bytes: stored.bytes === 2 ? widened(own) : checked(stored.dtype, own) };
+    return { shape: sizes, dtype: stored.dtype, bytes: entry.dtype === "F16" ? widened(own) : checked(stored.dtype, own) };
   } catch (error) {
     throw new ExactError("damaged", `the file's tensor ${JSON.stringify(name)} is malformed (${said(error)})`);
   }
+}
+
+/**
+ * The float32 numbers of a constant in 8 or 16 bits, as bytes.
+ *
+ * @param {Dtype} dtype
+ * @param {Uint8Array} bytes
+ * @param {Affine} affine
+ */
+function scaled(dtype, bytes, { scale, minimum }) {
+  const steps = dtype === "uint8" ? bytes : new Uint16Array(bytes.slice().buffer);
+  return new Uint8Array(Float32Array.from(steps, (step) => step * scale + minimum).buffer);
 }
 
 /** The float32 numbers that float16 numbers are; both as bytes. @param {Uint8Array} bytes */

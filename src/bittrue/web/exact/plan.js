@@ -8,7 +8,9 @@ export const SEMANTICS = "bittrue-exact-1";
 
 /** @typedef {"float32" | "int32" | "bool"} Dtype */
 /** @typedef {{name: string, shape: (number | null)[], dtype: Dtype}} Input  null is any size */
-/** @typedef {{name: string, shape: number[], dtype: Dtype}} Constant */
+/** @typedef {{name: string, shape: number[], dtype: Dtype | "uint8" | "uint16"}} Stored  a tensor of the file */
+/** @typedef {{scale: number, minimum: number}} Affine  of a constant that is stored in 8 or 16 bits */
+/** @typedef {{name: string, shape: number[], dtype: Dtype, affine: Affine | null}} Constant */
 /** @typedef {{name: string, value: number, call: number, index: number}} Named */
 
 /**
@@ -39,7 +41,7 @@ const WORD = 2 ** 31;
  * The plan that `text` is.
  *
  * @param {string} text JSON
- * @param {Map<string, {shape: number[], dtype: Dtype}>} tensors of the file
+ * @param {Map<string, Omit<Stored, "name">>} tensors of the file
  * @returns {Plan}
  * @throws {ExactError} version, plan
  */
@@ -58,10 +60,12 @@ export function parsePlan(text, tensors) {
   }
 }
 
-/** @param {any} document @param {Map<string, {shape: number[], dtype: Dtype}>} tensors @returns {Plan} */
+/** @param {any} document @param {Map<string, Omit<Stored, "name">>} tensors @returns {Plan} */
 function planOf(document, tensors) {
   const inputs = list(document.inputs).map(inputOf);
-  const constants = list(document.constants).map((name) => constantOf(name, tensors));
+  const quantized = new Map(Object.entries(document.quantized ?? {}));
+  const constants = list(document.constants).map((name) => constantOf(name, tensors, quantized));
+  if (quantized.size > 0) throw new TypeError("it quantises what is none of its constants");
   const known = inputs.length + constants.length;
   const operations = list(document.operations).map((row, i) => operationOf(row, known + i, false));
   const limit = known + operations.length;
@@ -87,11 +91,28 @@ function inputOf([name, shape, dtype]) {
   return { name: word(name), shape: sizes, dtype };
 }
 
-/** @param {any} name @param {Map<string, {shape: number[], dtype: Dtype}>} tensors @returns {Constant} */
-function constantOf(name, tensors) {
+/**
+ * @param {any} name
+ * @param {Map<string, Omit<Stored, "name">>} tensors
+ * @param {Map<string, any>} quantized  from which it is taken
+ * @returns {Constant}
+ */
+function constantOf(name, tensors, quantized) {
   const found = tensors.get(name);
   if (found === undefined) throw new TypeError(`the file has no tensor ${JSON.stringify(name)}`);
-  return { name, shape: found.shape, dtype: found.dtype };
+  const affine = quantized.has(name) ? affineOf(quantized.get(name)) : null;
+  quantized.delete(name);
+  const { shape, dtype } = found;
+  const few = dtype === "uint8" || dtype === "uint16";
+  if (few !== (affine !== null)) throw new TypeError(`${JSON.stringify(name)} is ${dtype}, and has ${affine ? "a" : "no"} scale`);
+  return { name, shape, dtype: few ? "float32" : dtype, affine };
+}
+
+/** @param {any[]} row @returns {Affine} */
+function affineOf([scale, minimum, ...rest]) {
+  const finite = [scale, minimum].every((value) => typeof value === "number" && Number.isFinite(value));
+  if (!finite || rest.length > 0) throw new TypeError(`${scale} and ${minimum} are no scale and minimum`);
+  return { scale, minimum };
 }
 
 /** @param {any[]} row @param {number} known values before it @param {boolean} inside a loop @returns {Operation} */
