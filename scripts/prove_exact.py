@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,7 @@ def shard(question: str, name: str, number: int) -> Findings:
     return found
 
 
+@cache
 def source() -> str:
     """What the functions are compiled from, as a hash: the C, the flags and the compiler. While it stays, so do their
     results, whatever else is in the module."""

@@ -111,7 +111,8 @@ def _page(rows: Sequence[Row]) -> Iterator[str]:
         f"{total.planted} faults of {len({kind for row in rows for kind in row['kinds']})} kinds in {total.runs} runs "
         f"of {len(models)} generated models of {len({family for family, _ in models})} families, each run beside a "
         f"clean one, in real TensorFlow.js ({targets}), {when}. Written by `make faults`; the seeds were not looked at "
-        "while Bittrue was made. A fault is *beyond the bound* where it moved a value by more than rounding may."
+        "while Bittrue was made. A fault is *beyond the bound* where it moved a value by more than rounding may. A "
+        "tolerance names one layer, the first over it, and no cause; the layers named behind a fault are not counted."
     )
     yield ""
     yield from _summary(rows, total)
@@ -177,7 +178,7 @@ def _by_kind(rows: Sequence[Row]) -> Iterator[str]:
                 if planted == name:
                     part._fault(faults.get(row["layers"][at]), row["causes"][at], row["beyond"][at])
         if part.planted:
-            proven = _share(part.explained, part.explicable) if kind.causes else f"{part.claims} claimed of none"
+            proven = _share(part.explained, part.explicable) if kind.causes else f"none is known; {part.claims} claimed"
             named = _share(part.beyond_named, part.beyond)
             yield f"| {name} | {kind.where} | {part.planted} | {part.beyond} | {named} | {proven} |"
 

@@ -80,14 +80,14 @@ static int32_t failed_at;  // the place of the first call that failed, INT32_MAX
 enum { MOST_THREADS = 64, SPINS = 1 << 14 };
 int32_t thread_count = 1;
 static const Call *shared_calls;
-static int32_t shared_count, arrived, phase, generation, dismissed;
+static int32_t shared_count, arrived, phase, generation, dismissed, first_sleeps;
 
 static int32_t seen(int32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
 
-// Waits until a word is no longer `old`. The first thread may be one that must not sleep.
+// Waits until a word is no longer `old`. The first thread may be one that must not sleep: a page's own.
 static void until_changed(int32_t *word, int32_t old, int32_t thread) {
   for (int32_t i = 0; seen(word) == old; i++)
-    if (thread && i > SPINS) __builtin_wasm_memory_atomic_wait32(word, old, -1);
+    if ((thread || first_sleeps) && i > SPINS) __builtin_wasm_memory_atomic_wait32(word, old, -1);
 }
 
 static void change(int32_t *word) {
@@ -149,8 +149,11 @@ int32_t run_all(const Call *calls, int32_t count) {
 }
 
 #ifdef __wasm_atomics__
-// How many threads share the work, this one included. Before anything is loaded.
-EXPORT(threads) void threads(int32_t count) { thread_count = larger(1, smaller(count, MOST_THREADS)); }
+// How many threads share the work, this one included, and whether this one may sleep. Before anything is loaded.
+EXPORT(threads) void threads(int32_t count, int32_t sleeps) {
+  thread_count = larger(1, smaller(count, MOST_THREADS));
+  first_sleeps = sleeps;
+}
 
 // What a thread but the first does, until it is dismissed or its engine ends it.
 EXPORT(work) void work(int32_t thread) {

@@ -40,9 +40,9 @@ def check_batches(
 ) -> ManyExamples:
     """Run all examples that ``read`` opens, ``size`` at a time; keep of each what `bittrue.report.examples` says.
 
-    A target that fails is left out of the batches that follow. Where ``run.save`` is set, each batch leaves a file there,
-    and a later call with the same model, inputs, batches and targets runs those again that not all targets delivered.
-    Raises UsageError where the folder holds batches of another run.
+    A target that fails is left out of the batches that follow. Where ``run.save`` is set, each batch leaves a file
+    there, and a later call with the same model, inputs, batches and targets runs those alone that not all targets
+    delivered. Raises UsageError where the folder holds batches of another run.
     """
     from bittrue.report.many import ManyExamples
 

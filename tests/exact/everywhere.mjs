@@ -4,7 +4,7 @@
  * A model called NAME.whole has no batch that could be split. In Node: `node everywhere.mjs PACKAGE FOLDER NAME…` prints them as JSON.
  */
 
-const THREADS = [2, 3];
+const THREADS = globalThis.process ? [2, 3] : [2];
 
 /**
  * @param {string} base of the package's dist/exact, ending in a slash

@@ -75,7 +75,7 @@ def prepared(models: Mapping[str, Built], folder: Path) -> Given:
 
 
 def agree(wanted: Mapping[str, list[str]], found: Mapping[str, Any]) -> None:
-    """Whole, in parts, in a worker, by two and by three threads: the bits of Python."""
+    """Whole, in parts, in a worker, by several threads: the bits of Python."""
     assert {name: one["whole"] for name, one in found.items()} == wanted
     assert {name: one["split"] for name, one in found.items()} == wanted
     assert all(hashes == wanted[name] for name, one in found.items() for hashes in one["threads"])

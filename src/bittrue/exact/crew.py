@@ -101,7 +101,7 @@ class Crew:
         except (wasmtime.WasmtimeError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"threads cannot share memory here ({reason}): use one, or another wasmtime") from error
-        self.exports["threads"](self.store, count)
+        self.exports["threads"](self.store, count, 1)
         self._others = [self._joined(engine, thread) for thread in range(1, count)]
         atexit.register(self.close)
 

@@ -47,7 +47,7 @@ export async function gather(module, count) {
   }
   if (!isThreaded(module)) throw new ExactError("engine", "the module has no threads: give exact-threads.wasm");
   const { exports, memory } = alone(module);
-  exports.threads(count);
+  exports.threads(count, typeof document === "undefined" ? 1 : 0); // a page's own thread must not sleep
   /** @type {{ready: Promise<void>, end: () => void}[]} */
   const others = [];
   const end = () => others.forEach((other) => other.end());
