@@ -16,7 +16,7 @@ from bittrue.graph.truth import evaluate
 from bittrue.model import open_model
 from bittrue.traces import Key
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 
 OWN = "tests.model.own_layers"
 X = np.random.default_rng(5).normal(size=(2, 4, 3)).astype(np.float32)

@@ -28,7 +28,7 @@ from bittrue.model.keras_facts import NeedsKeras
 from bittrue.model.keras_h5 import check_h5, graph_of_h5, load_h5
 from bittrue.model.reading import graph_of
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 Build = Callable[[], Any]
 
 

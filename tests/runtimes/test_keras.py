@@ -19,7 +19,7 @@ from bittrue.runtimes.target import Target
 from bittrue.tracefile import read_trace
 from bittrue.traces import Array, Check, Key, Trace
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 
 HERE = Target.parse("keras:tensorflow")
 ELSEWHERE = Target.parse("keras:tensorflow+TF_ENABLE_ONEDNN_OPTS=0")

@@ -67,7 +67,7 @@ def _batch_normalization(site: Site) -> list[Slot]:
     if site.flag("renorm"):
         raise NeedsKeras("a renormalisation")
     size = (site.size(_axis(site)),)
-    trained = [name for name, key in (("beta", "center"), ("gamma", "scale")) if site.flag(key)]
+    trained = [name for name, key in (("gamma", "scale"), ("beta", "center")) if site.flag(key)]
     slots = own(*((name, size) for name in (*trained, "moving_mean", "moving_variance")))
     return [replace(slot, trainable=slot.name in trained) for slot in slots]
 

@@ -39,8 +39,10 @@ class ExactRuntime:
         self._constants: Mapping[str, Array] = {}
 
     def __enter__(self) -> ExactRuntime:
+        from bittrue.conversion.tfjs.precision import in_float32
+
         self._progress.phase(str(self.target), "planning")
-        plan, self._constants = lowered(self._graph)
+        plan, self._constants = lowered(in_float32(self._graph))
         self._model = ExactModel(ExactFile(plan, self._constants, digest(plan, self._constants)))
         return self
 

@@ -42,7 +42,9 @@ def module_files() -> ExactModule:
 def exact_artifact(graph: Graph, folder: Path) -> Artifact:
     """Write ``graph`` as an exact model into ``folder``. Raises Unsupported for what the exact runtime has not."""
     from bittrue.conversion.tfjs.artifact import Artifact
+    from bittrue.conversion.tfjs.precision import in_float32
 
+    graph = in_float32(graph)
     plan, constants = lowered(graph)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / _FILE, plan, constants)
