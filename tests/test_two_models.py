@@ -14,6 +14,8 @@ from bittrue.pairing import fed_to
 from bittrue.pipeline import Run, check, check_models, convert
 from bittrue.report.json import as_data
 
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
+
 
 def graph(*names: str) -> Graph:
     inputs = tuple(InputSpec(name, (None, 2), np.dtype("f4"), TensorRef(name)) for name in names)

@@ -19,6 +19,8 @@ from bittrue.model.graphdef.protobuf import nodes_of_graph_def
 from bittrue.ops import Axioms
 from bittrue.traces import Array
 
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
+
 FUSED = {  # TensorFlow.js's own, and TensorFlow's optimiser's: tested through what they are taken apart into
     *("FusedDepthwiseConv2dNative", "_FusedDepthwiseConv2dNative", "_FusedConv2D", "_FusedMatMul", "Prelu"),
 }

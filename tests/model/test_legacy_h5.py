@@ -15,7 +15,7 @@ from bittrue.errors import ModelError, Unsupported, UntrustedCode
 from bittrue.graph.model import TensorRef
 from bittrue.model import open_model
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 Make = Callable[[Path], tuple[Path, Any]]
 
 

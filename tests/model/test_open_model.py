@@ -14,7 +14,7 @@ from bittrue.errors import ModelError, Unsupported
 from bittrue.graph.model import Graph, TensorRef
 from bittrue.model import open_model
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 Build = Callable[[], Any]
 BUILDERS = [keras_models.shared, keras_models.nested, keras_models.sequential, keras_models.dictionaries]
 

@@ -13,6 +13,8 @@ from bittrue.graph.truth import evaluate
 from bittrue.model import open_model
 from bittrue.traces import Key
 
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
+
 EXACT = np.maximum(X.astype(np.float64) @ weights().astype(np.float64), 0)
 
 

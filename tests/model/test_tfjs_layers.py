@@ -22,7 +22,7 @@ from bittrue.graph.model import Graph, TensorRef
 from bittrue.model import open_model
 from bittrue.runtimes.discovery import find_node
 
-pytestmark = pytest.mark.needs("tensorflow")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
 Config = dict[str, Any]
 Change = Callable[[Config], Any]
 

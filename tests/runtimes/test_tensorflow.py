@@ -18,6 +18,8 @@ from bittrue.runtimes.target import Target
 from bittrue.runtimes.tensorflow import TensorFlowRuntime
 from bittrue.traces import Array, Trace
 
+pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
+
 
 def run(path: Path, target: str = "tensorflow:cpu", **options: object) -> Trace:
     opened = open_model(path)
