@@ -65,6 +65,12 @@ def test_unrelated_tensors_are_not_explained():
     assert explain_inputs(PIXELS, np.full_like(PIXELS, np.nan)) is None
 
 
+@pytest.mark.parametrize("candidate", [np.ones_like(PIXELS), PIXELS * np.float32([0, 1, 1]) + np.float32([5, 0, 0])])
+def test_what_is_constant_is_no_transform_of_everything(candidate: np.ndarray):
+    found = explain_inputs(PIXELS, candidate)
+    assert found is None or "divided" not in str(found)
+
+
 def test_a_small_error_is_not_called_proven():
     wrong = PIXELS / np.float32(255)
     wrong[0, 0, 0, 0] += np.float32(0.01)

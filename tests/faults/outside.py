@@ -25,6 +25,9 @@ SEVERAL_LAYERS = 8 * 2**22
 
 
 @dataclass(frozen=True)
+_MOMENT = 10.0  # seconds
+
+
 class Ended:
     """A command that has ended."""
 
@@ -114,10 +117,19 @@ class Place:
         """What lies in the folder in which commands run."""
         return sorted(path.relative_to(self.work).as_posix() for path in self.work.rglob("*") if path.is_file())
 
+    def _left(self) -> list[str]:
+        files = sorted(str(path.relative_to(self.temporary)) for path in self.temporary.rglob("*"))
+        return [*self.processes(), *files]
+
     def assert_clean(self) -> None:
-        """No process of ours runs, no temporary file is left, and nothing is half-written."""
-        assert list(self.processes()) == []
-        assert list(self.temporary.iterdir()) == []
+        """No process of ours runs, no temporary file is left, and nothing is half-written.
+
+        What a command could not clear away itself is cleared by the watchdog that outlives it for a moment.
+        """
+        deadline = time.monotonic() + _MOMENT
+        while (left := self._left()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left == []
         assert [name for name in self.files() if "partial" in name or name.rpartition("/")[2].startswith(".")] == []
 
     def processes(self) -> Iterator[str]:

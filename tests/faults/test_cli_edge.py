@@ -9,7 +9,7 @@ from outside import Place
 
 FAULTY = (
     "import bittrue.pipeline, bittrue.cli\n"
-    "def compare(*paths): raise {error}\n"
+    "def compare(*paths, image=None): raise {error}\n"
     "bittrue.pipeline.compare = compare\n"
     "bittrue.cli.main(prog_name='bittrue')"
 )

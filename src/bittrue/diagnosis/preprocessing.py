@@ -72,8 +72,8 @@ class InputTransform:
     def __str__(self) -> str:
         steps = [self.arrangement] if self.arrangement else []
         if set(self.scale) != {1.0}:
-            divisors = tuple(1 / factor for factor in self.scale)
-            steps.append(f"divided by {_listed(divisors)}" if self.divided else f"multiplied by {_listed(self.scale)}")
+            by = tuple(1 / factor for factor in self.scale) if self.divided else self.scale
+            steps.append(f"{'divided' if self.divided else 'multiplied'} by {_listed(by)}")
         if set(self.offset) != {0.0}:
             steps.append(f"plus {_listed(self.offset)}")
         if self.eight_bit:
@@ -91,6 +91,8 @@ def explain_inputs(reference: Array, candidate: Array) -> InputTransform | None:
         return None
     if not (np.isfinite(reference).all() and np.isfinite(candidate).all()):
         return None
+    if np.ptp(candidate) == 0 != np.ptp(reference):
+        return None  # a constant is "times 0" of anything
     best: tuple[float, str, Array] | None = None
     for words, moved in _arrangements(reference, candidate.shape):
         found = _residual(_sampled(moved), _sampled(candidate))
@@ -187,12 +189,14 @@ def _verified(words: str, moved: Array, candidate: Array) -> InputTransform:
     """The fit with its numbers made round where they are meant to be, and what it reproduces in float32."""
     slope, intercept = _robust_fit(_sampled(moved), _sampled(candidate))
     slope, intercept = _shared(slope), _shared(intercept, scale=np.abs(candidate).max())
+    slope = np.where(np.abs(slope) * np.ptp(moved) <= _NEAR * np.ptp(candidate), 0.0, slope)
     fitted = tuple(map(float, slope)), tuple(map(float, intercept))
     meant = tuple(map(_round_scale, slope)), tuple(map(_round_offset, intercept))
     target = candidate.astype(np.float32)
     made, other = (
         max(
-            (_made(moved, *numbers, candidate, divide) for divide in (False, True)), key=lambda made: made.score(target)
+            (_made(moved, *numbers, candidate, divide) for divide in (False, True)[: 1 + _divisible(numbers[0])]),
+            key=lambda made: made.score(target),
         )
         for numbers in (meant, fitted)
     )
@@ -230,6 +234,11 @@ class _Made:
 
     def score(self, target: Array) -> tuple[int, int]:
         return int(self.near(target).sum()), int((self.values == target).sum())
+
+
+def _divisible(scale: tuple[float, ...]) -> bool:
+    """Whether people could have divided by 1/scale: a channel that is constant has been multiplied by nothing."""
+    return all(abs(factor) > np.finfo(np.float32).tiny for factor in scale)
 
 
 def _made(moved: Array, scale: tuple[float, ...], offset: tuple[float, ...], candidate: Array, divide: bool) -> _Made:
