@@ -23,11 +23,10 @@ LAYERS = 26
 LARGE = (f"chain-{LAYERS}x4", "--batch", str(2**18))  # 4 MiB a layer
 SEVERAL_LAYERS = 8 * 2**22
 
-
-@dataclass(frozen=True)
 _MOMENT = 10.0  # seconds
 
 
+@dataclass(frozen=True)
 class Ended:
     """A command that has ended."""
 
