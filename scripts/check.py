@@ -84,7 +84,7 @@ def check_gates() -> bool:
 
 def run_tests(everything: bool, arguments: list[str]) -> int:
     """pytest's exit code. The tests of one file stay in one worker, and share its browser and its models."""
-    command = [str(setup.PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadfile"]
+    command = [str(setup.PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
     if not everything:
         command += ["-m", "not browser and not slow"]
     return subprocess.run([*command, *arguments], cwd=setup.ROOT, stdin=subprocess.DEVNULL).returncode
