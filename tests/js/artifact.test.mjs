@@ -15,8 +15,9 @@ function filesOf(model) {
 
 const MODEL = { modelTopology: { class_name: "Model" }, weightsManifest: [{ paths: ["w/one.bin", "two.bin"], weights: WEIGHTS }] };
 
-/** @param {{[path: string]: Uint8Array}} files @param {{[path: string]: string}} [other] hashes that are not those of the files */
-function load(files, other = {}) {
+/** @param {{[path: string]: Uint8Array}} files @param {{[path: string]: string}} [other] hashes that are not those of the files
+ * @param {{document?: string}} [more] of the artifact */
+function load(files, other = {}, more = {}) {
   const hash = async (/** @type {Uint8Array} */ bytes) => createHash("sha256").update(bytes).digest("hex");
   const hashes = Object.fromEntries(Object.entries(files).map(([path, bytes]) => [path, createHash("sha256").update(bytes).digest("hex")]));
   const read = async (/** @type {string} */ base, /** @type {string} */ path) => {
@@ -24,7 +25,7 @@ function load(files, other = {}) {
     return files[path];
   };
   const platform = /** @type {any} */ ({ read, sha256: hash });
-  return loadArtifact({ format: "layers-model", base: "b/" }, { ...hashes, ...other }, platform);
+  return loadArtifact({ format: "layers-model", base: "b/", ...more }, { ...hashes, ...other }, platform);
 }
 
 test("the shards of an artifact are joined in the manifest's order", async () => {
@@ -32,6 +33,13 @@ test("the shards of an artifact are joined in the manifest's order", async () =>
   assert.deepEqual(modelTopology, MODEL.modelTopology);
   assert.deepEqual(weightSpecs, WEIGHTS);
   assert.deepEqual(new Uint8Array(weightData), shard);
+});
+
+test("the file that describes the model may have any name, which must be there", async () => {
+  const { "model.json": described, ...shards } = filesOf(MODEL);
+  const { modelTopology } = await load({ "face.json": described, ...shards }, {}, { document: "face.json" });
+  assert.deepEqual(modelTopology, MODEL.modelTopology);
+  await assert.rejects(load(filesOf(MODEL), {}, { document: "face.json" }), { ...refused, message: /no face\.json/ });
 });
 
 const BAD_MODELS = {

@@ -85,7 +85,6 @@ CASES: list[tuple[str, Damage, str]] = [
     ("folder", lambda path: (path.mkdir(), path)[1], "is a folder"),
     ("empty.keras", lambda path: write(path, b""), "is empty"),
     ("text.h5", lambda path: write(path, b"not a model"), "neither a .keras archive nor an HDF5 file"),
-    ("converted.json", lambda path: write(path, b'{"modelTopology": {}}'), "rename it to model.json"),
     ("cut.keras", lambda path: write(path, b"PK\x03\x04 and nothing more"), "damaged or truncated .keras archive"),
     ("cut.h5", lambda path: write(path, b"\x89HDF\r\n\x1a\n" + bytes(20)), "damaged or truncated HDF5"),
     ("other.zip", lambda path: archive(path, readme=b""), "holds no config.json and no model.weights.h5"),

@@ -57,8 +57,27 @@ def test_quantised_weights_are_those_that_tfjs_makes(tmp_path: Path) -> None:
     assert np.allclose(final(opened.graph), final(dequantised_graph(CHAIN, opened.artifact)), rtol=1e-6, atol=1e-7)
 
 
-def test_model_json_itself_may_be_given(tmp_path: Path) -> None:
-    assert open_model(written(tmp_path) / "model.json").format == "tfjs-graph"
+@pytest.mark.parametrize("name", ["model.json", "face.json", "described"])
+def test_the_file_itself_may_be_given_whatever_its_name(name: str, tmp_path: Path) -> None:
+    described = (written(tmp_path) / "model.json").rename(tmp_path / "artifact" / name)
+    opened = open_model(described)
+    assert opened.format == "tfjs-graph"
+    assert opened.artifact is not None
+    assert opened.artifact.where == described
+    assert set(opened.artifact.files) == {name, "group1-shard1of1.bin"}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"weights": {}}, "it has no modelTopology"),
+        ({"class_name": "Sequential", "config": {}}, "configuration without its weights; save the model with"),
+    ],
+)
+def test_another_json_is_one_sentence(document: dict[str, Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=said):
+        open_model(tmp_path / "other.json")
 
 
 def in_topology(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,8 +25,9 @@ __all__ = ["Format", "OpenedModel", "open_model"]
 
 Format = Literal["keras", "keras-h5", "live", "tfjs-layers", "tfjs-graph", "saved-model"]
 """``keras``: a Keras 3 archive. ``keras-h5``: a whole-model HDF5 file of Keras 2 or 3. ``live``: a Python object.
-``tfjs-layers`` and ``tfjs-graph``: a TensorFlow.js layers-model or graph-model, given by its folder or its
-``model.json``. ``saved-model``: a folder that TensorFlow wrote, with ``#NAME`` for another signature."""
+``tfjs-layers`` and ``tfjs-graph``: a TensorFlow.js layers-model or graph-model, given by its folder with a
+``model.json`` or by the file that describes it, whatever its name. ``saved-model``: a folder that TensorFlow wrote,
+with ``#NAME`` for another signature."""
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ENDINGS = ".keras, .h5, .hdf5 or a SavedModel's folder"
@@ -216,22 +217,20 @@ def _format_of(path: Path) -> Format:
         return "keras-h5"
     if zipfile.is_zipfile(path):
         return "keras"
-    if path.name == _TFJS:
-        return _tfjs_format(path.parent)
+    if path.name == _TFJS or magic.lstrip()[:1] == b"{":
+        return _tfjs_format(path)
     raise ModelError(_not_a_model(path, magic), path=str(path))
 
 
-def _tfjs_format(folder: Path) -> Format:
+def _tfjs_format(path: Path) -> Format:
     from bittrue.conversion.tfjs.artifact import format_of, read_document
 
-    return "tfjs-graph" if format_of(read_document(folder), folder) == "graph-model" else "tfjs-layers"
+    return "tfjs-graph" if format_of(read_document(path), path) == "graph-model" else "tfjs-layers"
 
 
 def _not_a_model(path: Path, magic: bytes) -> str:
     if not magic:
         return f"{path} is empty; save the model again"
-    if magic.lstrip()[:1] == b"{":
-        return f"{path} is JSON; if it is a TensorFlow.js model, rename it to {_TFJS} in the folder of its weights"
     if magic.startswith(b"PK"):
         return f"{path} is a damaged or truncated .keras archive; copy or save it again"
     return f"{path} is neither a .keras archive nor an HDF5 file; save the model with model.save('name.keras')"

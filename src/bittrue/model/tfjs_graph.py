@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bittrue.conversion.tfjs.artifact import MODEL_JSON, Artifact, read_artifact, read_document
+from bittrue.conversion.tfjs.artifact import Artifact, read_artifact, read_document
 from bittrue.errors import ArtifactError, BittrueError, ModelError
 from bittrue.graph.model import Graph
 from bittrue.graph.nodegraph import NodeGraph
@@ -26,8 +26,8 @@ def load_graph_model(path: Path) -> tuple[Graph, NodeGraph, Artifact]:
     parts do not fit together.
     """
     artifact = read_artifact(path)
-    where = artifact.folder / MODEL_JSON
-    document = read_document(artifact.folder)
+    where = artifact.where
+    document = read_document(where)
     try:
         weights = dict(artifact.weights())
         nodes = read_topology(document["modelTopology"], _signature(document), weights, artifact.folder.resolve().name)

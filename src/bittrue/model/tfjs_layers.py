@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from bittrue.conversion.tfjs.artifact import MODEL_JSON, Artifact, read_artifact, read_document
+from bittrue.conversion.tfjs.artifact import Artifact, read_artifact, read_document
 from bittrue.conversion.tfjs.masks import mask_users
 from bittrue.conversion.tfjs.reverse import KerasTerms, read_layer
 from bittrue.errors import ArtifactError, BittrueError, Unsupported
@@ -42,12 +42,12 @@ def load_layers_model(path: Path) -> tuple[Any, Artifact]:
     the layer, where Keras has nothing that computes the same.
     """
     artifact = read_artifact(path)
-    where = artifact.folder / MODEL_JSON
+    where = artifact.where
     if artifact.format != "layers-model":
         raise Unsupported(
             f"{where} is a {artifact.format}: only layers-models can be opened as Keras models", path=str(where)
         )
-    topology = read_document(artifact.folder)["modelTopology"]
+    topology = read_document(where)["modelTopology"]
     config = topology.get("model_config", topology)
     refuse_foreign_code(config, where)
     terms = _Terms(where)
@@ -115,7 +115,7 @@ def _accepted(terms: KerasTerms) -> Config:
 def _built(config: Config, renamed: Mapping[str, Renamed], artifact: Artifact) -> Any:
     """The model with its weights. No weight is made before its shape is known to be the artifact's."""
     keras = import_keras()
-    where = artifact.folder / MODEL_JSON
+    where = artifact.where
     kind = keras.Sequential if config["class_name"] == "Sequential" else keras.Model
     with quiet(), _one_sentence(f"{where}: Keras {keras.__version__} cannot build the model", Exception):
         with _without_variables(keras):

@@ -149,7 +149,7 @@ def _redacted(case: Case, work: Path, saved: Path | None) -> Case:
 def _data(case: Case, artifact: Artifact, folder: Path) -> list[str]:
     from bittrue.conversion.tfjs.artifact import read_document
 
-    document = read_document(artifact.folder)
+    document = read_document(artifact.where)
     groups = document.get("weightsManifest", [])
     content = b"".join((artifact.folder / path).read_bytes() for group in groups for path in group["paths"])
     values = {

@@ -49,7 +49,7 @@ def exact_artifact(graph: Graph, folder: Path) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / _FILE, plan, constants)
     files = {_FILE: hashlib.sha256((folder / _FILE).read_bytes()).hexdigest()}
-    return Artifact(folder, "exact", SEMANTICS, files, places=_places(graph, plan, constants))
+    return Artifact(folder, "exact", SEMANTICS, files, _FILE, places=_places(graph, plan, constants))
 
 
 def held_weights(graph: Graph, constants: Mapping[str, Array]) -> dict[tuple[tuple[str, ...], int], str]:

@@ -74,7 +74,11 @@ class Job:
                 "base": self.runtime_base,
                 "scripts": list(self.scripts),
             },
-            "artifact": {"format": self.artifact.format, "base": self.artifact_base},
+            "artifact": {
+                "format": self.artifact.format,
+                "base": self.artifact_base,
+                "document": self.artifact.document,
+            },
             "hashes": dict(self.artifact.files),
             "backend": self.target.backend,
             "flags": self.flags,

@@ -43,9 +43,10 @@ export async function loadArtifact(artifact, hashes, platform) {
   if (!FORMATS.includes(artifact.format)) {
     throw new Failure("artifact", `the artifact is a ${artifact.format}: this agent runs ${FORMATS.join("s and ")}s`);
   }
-  if (!(MODEL in hashes)) throw new Failure("artifact", `the artifact has no ${MODEL}`);
+  const document = artifact.document ?? MODEL;
+  if (!(document in hashes)) throw new Failure("artifact", `the artifact has no ${document}`);
   const files = await readArtifactFiles(artifact, hashes, platform);
-  const { weightsManifest, ...model } = parseModel(/** @type {Uint8Array} */ (files.get(MODEL)));
+  const { weightsManifest, ...model } = parseModel(/** @type {Uint8Array} */ (files.get(document)));
   return { ...model, ...joinWeights(weightsManifest, files) };
 }
 

@@ -114,7 +114,7 @@
  * @typedef {object} Job  see docs/protocol.md
  * @property {string} target
  * @property {{name: string, version: string, base: string, scripts: string[]}} runtime
- * @property {{format: string, base: string}} artifact
+ * @property {{format: string, base: string, document?: string}} artifact  `document`: its JSON, `model.json` where it does not say
  * @property {{[path: string]: string}} hashes
  * @property {string} backend
  * @property {{[flag: string]: any}} flags

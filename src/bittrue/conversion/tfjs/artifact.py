@@ -36,6 +36,7 @@ class Artifact:
 
     ``format`` is ``layers-model`` or ``graph-model``; ``version`` the TensorFlow.js version it was written for,
     empty where it does not say; ``files`` the SHA-256 of each file in hexadecimal, by its POSIX path in ``folder``;
+    ``document`` the name of the file among them that describes the model, ``model.json`` mostly;
     ``groups`` what its manifest says of the weights; ``reason`` why a conversion that could choose wrote a graph-model,
     or why a layers-model needs the module ``shims`` beside it. ``notes`` are sentences on what was converted.
     ``places`` says which nodes of a graph-model are whose, where that was found out and is not the artifact's own word.
@@ -45,11 +46,17 @@ class Artifact:
     format: str
     version: str
     files: Mapping[str, str]
+    document: str = MODEL_JSON
     groups: tuple[Group, ...] = field(default=(), repr=False, compare=False)
     reason: str | None = field(default=None, compare=False)
     shims: str | None = field(default=None, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     places: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def where(self) -> Path:
+        """The file that describes the model."""
+        return self.folder / self.document
 
     def weights(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Every weight by its name, with the bits that TensorFlow.js holds after loading: quantised ones as float32.
@@ -69,27 +76,28 @@ class Artifact:
                 yield weight.name, weight.decode(raw)
 
     def _unaltered(self, path: str) -> bytes:
-        data = _shard(path, self.folder).read_bytes()
+        data = _shard(path, self.where).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.files[path]:
             raise ArtifactError(f"{self.folder}: the weight file {path} has changed since it was opened; open it again")
         return data
 
 
 def read_artifact(path: Path) -> Artifact:
-    """The artifact in the folder ``path``, or whose ``model.json`` is ``path``.
+    """The artifact in the folder ``path``, or that the file ``path`` describes (``model.json``, or any other name).
 
     Raises ArtifactError, naming the file and what is wrong with it: no JSON, paths that leave the folder, weights
     of impossible shape, shards whose length is not what the manifest says or whose hash is not the one noted beside it,
     anything named twice.
     """
-    folder = path.parent if path.name == MODEL_JSON and not path.is_dir() else path
-    document = read_document(folder)
-    groups = parse_manifest(document, folder / MODEL_JSON)
-    files = {MODEL_JSON: file_hash(folder / MODEL_JSON)}
+    where = _document(path)
+    folder = where.parent
+    document = read_document(where)
+    groups = parse_manifest(document, where)
+    files = {where.name: file_hash(where)}
     for group in groups:
-        files.update(_check_group(group, folder))
+        files.update(_check_group(group, where))
     _check_hashes(document, files, folder)
-    return Artifact(folder, format_of(document, folder), _version(document), files, groups)
+    return Artifact(folder, format_of(document, where), _version(document), files, where.name, groups)
 
 
 def file_hash(path: Path) -> str:
@@ -98,11 +106,19 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_document(folder: Path) -> dict[str, Any]:
-    """The JSON object in the folder's ``model.json``. Raises ArtifactError where it is none, or describes no model."""
-    path = folder / MODEL_JSON
+def _document(path: Path) -> Path:
+    # What is neither is said to be missing as the folder that it would be, unless its name is that of a file.
+    return path if path.is_file() or (path.suffix == ".json" and not path.is_dir()) else path / MODEL_JSON
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON object that describes the model at ``path``, a folder with a ``model.json`` or a file like it.
+
+    Raises ArtifactError where it is none, or describes no model.
+    """
+    path = _document(path)
     try:
-        if _inside(path, folder).stat().st_size > _LARGEST_JSON:
+        if _inside(path, path.parent).stat().st_size > _LARGEST_JSON:
             raise ArtifactError(f"{path} is larger than {_LARGEST_JSON >> 20} MiB, which no model needs")
         document = json.loads(path.read_bytes(), parse_constant=_no_json)
     except FileNotFoundError:
@@ -111,6 +127,10 @@ def read_document(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not readable as JSON ({error}); convert the model again") from error
+    if isinstance(document, dict) and {"class_name", "config"} <= document.keys():
+        raise ArtifactError(
+            f"{path} is a Keras model's configuration without its weights; save the model with model.save('name.keras')"
+        )
     if not isinstance(document, dict) or not isinstance(document.get("modelTopology"), dict):
         raise ArtifactError(f"{path} describes no model: it has no modelTopology")
     return document
@@ -121,13 +141,13 @@ def _no_json(constant: str) -> float:
     raise ValueError(f"{constant} is no JSON")
 
 
-def format_of(document: Mapping[str, Any], folder: Path) -> str:
+def format_of(document: Mapping[str, Any], where: Path) -> str:
     """``layers-model`` or ``graph-model``, whatever it says of itself. Raises ArtifactError for another."""
     topology = document["modelTopology"]
     # The first converters did not write a format.
     form = document.get("format") or ("graph-model" if "node" in topology else "layers-model")
     if form not in ("layers-model", "graph-model"):
-        raise ArtifactError(f"{folder / MODEL_JSON} has the format {form!r}; layers-model and graph-model are known")
+        raise ArtifactError(f"{where} has the format {form!r}; layers-model and graph-model are known")
     return str(form)
 
 
@@ -136,10 +156,10 @@ def _version(document: Mapping[str, Any]) -> str:
     return match[1] if match else ""
 
 
-def _check_group(group: Group, folder: Path) -> dict[str, str]:
+def _check_group(group: Group, where: Path) -> dict[str, str]:
     """Hashes of a group's files, whose lengths together must be that of its weights."""
-    expected = group.nbytes
-    files = {str(path): _shard(path, folder) for path in group.paths}
+    expected, folder = group.nbytes, where.parent
+    files = {str(path): _shard(path, where) for path in group.paths}
     found = sum(file.stat().st_size for file in files.values())
     if found != expected:
         names = ", ".join(files) or "no file"
@@ -163,9 +183,9 @@ def _check_hashes(document: Mapping[str, Any], files: Mapping[str, str], folder:
             )
 
 
-def _shard(path: Any, folder: Path) -> Path:
-    """The file that the manifest calls ``path``, which must lie in ``folder``."""
-    where = folder / MODEL_JSON
+def _shard(path: Any, where: Path) -> Path:
+    """The file that the manifest in ``where`` calls ``path``, which must lie in the same folder."""
+    folder = where.parent
     if not isinstance(path, str) or not path:
         raise ArtifactError(f"{where}: its weightsManifest names a file by {path!r:.80}")
     if _FORBIDDEN.search(path) or any(part in ("", ".", "..") for part in path.split("/")):
