@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conversion.sample_models import dense, input_layer, model
 from tests.model.saved_models import X, of_function, weights, with_signatures
 
+from bittrue.conversion.tfjs import convert
 from bittrue.errors import TargetUnavailable, UsageError
 from bittrue.graph.nodegraph import Node, NodeGraph, Port
 from bittrue.graph.truth import evaluate
@@ -77,15 +83,43 @@ def typed(*names: str) -> dict[str, object]:
     "fused", [["BiasAdd", "Relu"], ["BiasAdd", "Prelu"], ["BiasAdd", "LeakyRelu"], ["BiasAdd", "Elu"]]
 )
 def test_what_was_fused_is_taken_apart_for_tensorflow_and_means_the_same(fused: list[str]) -> None:
-    import base64
-
     steps = {"list": {"s": [base64.b64encode(step.encode()).decode() for step in fused]}}
     inputs = (("x", 0), ("w", 0), ("b", 0), *((("a", 0),) if "Prelu" in fused else ()))
     node = Node("y", "_FusedMatMul", inputs, {**typed("T"), "fused_ops": steps, "leakyrelu_alpha": {"f": 0.3}})
     constants: dict[str, Array] = {"w": weights(), "b": np.float32([0.1, -0.2]), "a": np.float32([0.5, 0.25])}
     used = {name: value for name, value in constants.items() if (name, 0) in inputs}
-    ports = [Port(name, (name, 0), np.dtype(np.float32), shape) for name, shape in (("x", (None, 3)), ("y", None))]
-    nodes = NodeGraph("fused", (node,), used, (ports[0],), (ports[1],))
+    agrees(NodeGraph("fused", (node,), used, (port("x", (None, 3)),), (port("y", None),)))
+
+
+def test_a_prelu_of_tensorflow_js_has_no_type_and_runs() -> None:
+    node = Node("y", "Prelu", (("x", 0), ("a", 0)), {})
+    slopes = {"a": np.float32([0.5, 0.25, -2])}
+    agrees(NodeGraph("alone", (node,), slopes, (port("x", (None, 3)),), (port("y", None),)))
+
+
+def test_tensorflow_stays_quiet(tmp_path: Path) -> None:
+    nodes = convert(model(input_layer("x", 3), dense("y", "x", units=2)), tmp_path / "artifact", form="graph-model")
+    trace = "TensorFlowRuntime(Target.parse('tensorflow:cpu'), None, opened.graph, opened.nodes)"
+    script = f"""
+import numpy as np
+from bittrue.model import open_model
+from bittrue.runtimes.target import Target
+from bittrue.runtimes.tensorflow import TensorFlowRuntime
+opened = open_model({str(nodes.folder)!r})
+with {trace} as runtime:
+    print(len(runtime.trace({{"x": np.ones((1, 3), np.float32)}}).of_kind("prediction")))
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def port(name: str, shape: tuple[int | None, ...] | None) -> Port:
+    return Port(name, (name, 0), np.dtype(np.float32), shape)
+
+
+def agrees(nodes: NodeGraph) -> None:
+    """What TensorFlow makes of ``nodes`` is what they mean."""
     graph = graph_of_nodes(nodes)
     with TensorFlowRuntime(Target.parse("tensorflow:cpu"), None, graph, nodes) as runtime:
         (found,) = runtime.trace({"x": X}).of_kind("prediction")

@@ -61,7 +61,9 @@ def tensorflow_provenance(target: str) -> Provenance:
 
 
 def _tensorflow() -> dict[str, Any]:
-    import tensorflow as tf
+    from bittrue.model.framework import import_tensorflow
+
+    tf = import_tensorflow()
 
     config = tf.config
     accelerators = [device.name for device in config.list_physical_devices() if device.device_type != "CPU"]

@@ -65,7 +65,8 @@ def _step(node: Node, name: str, x: Source, step: str, extra: list[Source]) -> I
 
 def _prelu(name: str, x: Source, alpha: Source, attributes: Mapping[str, Any]) -> Iterator[Node]:
     """relu(x) + alpha · -relu(-x): of the two terms one is always 0."""
-    typed = {key: value for key, value in attributes.items() if key == "T"}
+    # TensorFlow has no such node: the converter of TensorFlow.js makes it, of floats, and gives it no type.
+    typed = {"T": attributes.get("T", {"type": "DT_FLOAT"})}
     yield Node(f"{name}/above", "Relu", (x,), typed)
     yield Node(f"{name}/turned", "Neg", (x,), typed)
     yield Node(f"{name}/below", "Relu", ((f"{name}/turned", 0),), typed)
