@@ -15,6 +15,7 @@ from bittrue.conversion.tfjs import Artifact, convert
 from bittrue.errors import TargetFailure
 from bittrue.graph.evaluate import layer_bound
 from bittrue.graph.model import Graph
+from bittrue.model import open_model
 from bittrue.ops import Axioms
 from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.host import Host
@@ -124,3 +125,39 @@ def test_the_layer_that_fails_is_named(tmp_path: Path) -> None:
         pytest.raises(TargetFailure, match="at layer 'rms'"),
     ):
         runtime.trace({"entry": X}, TraceOptions())
+
+
+FLOAT = {"type": "DT_FLOAT"}
+WHERE_POSITIVE = {
+    "format": "graph-model",
+    "modelTopology": {
+        "node": [
+            {"name": "x", "op": "Placeholder", "attr": {"dtype": FLOAT, "shape": {"shape": {"dim": [{"size": "-1"}]}}}},
+            {"name": "zero", "op": "Const", "attr": {"dtype": FLOAT}},
+            {"name": "positive", "op": "Greater", "input": ["x", "zero"], "attr": {"T": FLOAT}},
+            {"name": "where", "op": "Where", "input": ["positive"], "attr": {"T": {"type": "DT_BOOL"}}},
+        ],
+        "versions": {"producer": 1},
+    },
+    "weightsManifest": [{"paths": ["zero.bin"], "weights": [{"name": "zero", "shape": [], "dtype": "float32"}]}],
+}
+
+
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_a_model_that_is_to_be_waited_for_is_run_and_captured(tmp_path: Path) -> None:
+    (tmp_path / "where.json").write_text(json.dumps(WHERE_POSITIVE), encoding="utf-8")
+    (tmp_path / "zero.bin").write_bytes(bytes(4))
+    opened = open_model(tmp_path / "where.json")
+    assert opened.artifact is not None
+    with NodeRuntime(Target.parse("node:cpu"), opened.artifact, opened.graph) as runtime:
+        trace = runtime.trace({"x": np.float32([1, -2, 0, 3])}, TraceOptions(runs=2))
+    assert trace.complete
+    (predicted,) = trace.of_kind("prediction")
+    assert np.array_equal(predicted.load(), [[0], [3]])
+    captured = {record.key.layer: record.load() for record in trace.of_kind("output")}
+    assert np.array_equal(captured["positive"], [True, False, False, True])
+    assert {check.name: check.passed for check in trace.checks if check.name in ("runs", "capture")} == {
+        "runs": True,
+        "capture": True,
+    }

@@ -8,6 +8,7 @@ import { messageOf } from "./failure.js";
  * @typedef {import("./types.js").Call} Call
  * @typedef {import("./types.js").Predictor} Predictor
  * @typedef {import("./types.js").Tensor} Tensor
+ * @typedef {Tensor[] | Promise<Tensor[]>} Outputs
  */
 
 /**
@@ -71,14 +72,14 @@ export async function readAll(tensors) {
  * Predict again and again: every repetition must give the bits of the first.
  *
  * @param {Plain[]} first
- * @param {() => Tensor[]} predict
+ * @param {() => Outputs} predict
  * @param {number} runs including the first
  * @param {string[]} names
  * @returns {Promise<Check>}
  */
 export async function checkRuns(first, predict, runs, names) {
   for (let run = 2; run <= runs; run++) {
-    const found = disagreement(first, await readAll(predict()), names);
+    const found = disagreement(first, await readAll(await predict()), names);
     if (found) return check("runs", false, `runs 1 and ${run} of ${runs} differ: ${found}`);
   }
   return check("runs", true, `${runs} runs gave the same bits`);
@@ -102,7 +103,7 @@ export async function checkBatch(tf, model, inputs, alone, names) {
   if (alone.some(({ shape }) => shape[0] !== size)) return untried("an output has not one row for each example");
   let twice;
   try {
-    twice = await readAll(predictTwice(tf, model, inputs));
+    twice = await readAll(await predictTwice(tf, model, inputs));
   } catch (error) {
     return untried(`a batch of ${2 * size} fails (${messageOf(error)})`);
   }
@@ -114,11 +115,11 @@ export async function checkBatch(tf, model, inputs, alone, names) {
   return check("batch", true, `the same bits at other positions of a batch of ${2 * size}`);
 }
 
-/** @param {any} tf @param {Predictor} model @param {Tensor[]} inputs @returns {Tensor[]} */
-function predictTwice(tf, model, inputs) {
+/** @param {any} tf @param {Predictor} model @param {Tensor[]} inputs @returns {Promise<Tensor[]>} */
+async function predictTwice(tf, model, inputs) {
   const doubled = inputs.map((input) => tf.concat([input, input], 0));
   try {
-    return predictOnce(model, doubled);
+    return await predictOnce(model, doubled);
   } finally {
     doubled.forEach((tensor) => tensor.dispose());
   }
@@ -137,12 +138,17 @@ function halves(tensors, which) {
  *
  * @param {Predictor} model
  * @param {Tensor[]} inputs
- * @returns {Tensor[]} to be disposed by the caller
+ * @returns {Outputs} to be disposed by the caller
  */
 export function predictOnce(model, inputs) {
   if (model.stateful) model.resetStates();
   const outputs = model.predict(inputs, { batchSize: inputs[0].shape[0] });
-  return Array.isArray(outputs) ? outputs : [outputs];
+  return outputs instanceof Promise ? outputs.then(listOf) : listOf(outputs);
+}
+
+/** @param {Tensor | Tensor[]} tensors @returns {Tensor[]} */
+export function listOf(tensors) {
+  return Array.isArray(tensors) ? tensors : [tensors];
 }
 
 const SHOWN = 8; // calls named in a sentence

@@ -4,8 +4,8 @@
  */
 
 import { readTensor } from "./bits.js";
-import { check, disagreement } from "./checks.js";
-import { toFailure } from "./failure.js";
+import { check, disagreement, listOf } from "./checks.js";
+import { messageOf, toFailure } from "./failure.js";
 import { Held, besides, beyond, discard } from "./held.js";
 import { windowEnds } from "./windows.js";
 
@@ -31,6 +31,7 @@ import { windowEnds } from "./windows.js";
  * @property {string[]} outputNodes
  * @property {{[node: string]: Tensor[]}} weights
  * @property {(inputs: Tensor[], nodes?: string[]) => Tensor | Tensor[]} execute
+ * @property {(inputs: Tensor[], nodes?: string[]) => Promise<Tensor | Tensor[]>} executeAsync
  * @property {() => void} dispose
  */
 
@@ -93,13 +94,13 @@ export class GraphSubject {
    * The first layer whose output cannot be had.
    *
    * @param {{feed: Tensor[]}} run
-   * @returns {string | null}
+   * @returns {Promise<string | null>}
    */
-  failingLayer({ feed }) {
+  async failingLayer({ feed }) {
     for (const { path, outputs } of this.calls) {
       const nodes = outputs.map(({ node }) => node).filter((node) => this._isComputed(node));
       try {
-        for (const node of nodes) listOf(this.graph.execute(feed, [node])).forEach((tensor) => tensor.dispose());
+        for (const node of nodes) listOf(await executed(this.graph, feed, [node])).forEach((tensor) => tensor.dispose());
       } catch {
         return path.join("/");
       }
@@ -188,7 +189,7 @@ class GraphPasses {
     await this.report.enter("capturing", window, this.windows);
     const again = this.last === null ? [] : [this.last.wanted.node];
     const nodes = [...new Set([...again, ...wanted.map(({ node }) => node), ...this.subject.outputs])];
-    const tensors = this._execute(nodes);
+    const tensors = await this._execute(nodes);
     try {
       this.run.watch();
       this.kept = Math.max(this.kept, nodes.reduce((sum, node) => sum + sizeOf(tensors.get(node)), 0));
@@ -200,14 +201,14 @@ class GraphPasses {
     }
   }
 
-  /** @param {string[]} nodes @returns {Map<string, Tensor>} */
-  _execute(nodes) {
+  /** @param {string[]} nodes @returns {Promise<Map<string, Tensor>>} */
+  async _execute(nodes) {
     const { graph } = this.subject;
     try {
-      const tensors = listOf(graph.execute(this.run.feed, nodes));
+      const tensors = listOf(await executed(graph, this.run.feed, nodes));
       return new Map(nodes.map((node, i) => [node, tensors[i]]));
     } catch (error) {
-      throw toFailure(error, "capturing", this.subject.failingLayer(this.run));
+      throw toFailure(error, "capturing", await this.subject.failingLayer(this.run));
     }
   }
 
@@ -250,6 +251,24 @@ class GraphPasses {
   }
 }
 
+/**
+ * The model's outputs, or what `nodes` make. Where loops, or tensors whose shape depends on values, are on the way,
+ * TensorFlow.js says that they are to be waited for, before it computes anything.
+ *
+ * @param {GraphModel} model
+ * @param {Tensor[]} feed
+ * @param {string[]} [nodes]
+ * @returns {Tensor | Tensor[] | Promise<Tensor | Tensor[]>}
+ */
+function executed(model, feed, nodes) {
+  try {
+    return model.execute(feed, nodes);
+  } catch (error) {
+    if (!messageOf(error).includes("executeAsync")) throw error;
+    return model.executeAsync(feed, nodes);
+  }
+}
+
 /** A graph-model as something that is fed and predicts. @param {GraphModel} model @returns {Predictor} */
 function predictorOf(model) {
   return {
@@ -257,7 +276,7 @@ function predictorOf(model) {
     inputNames: model.inputNodes,
     outputNames: model.outputNodes,
     stateful: false,
-    predict: (inputs) => model.execute(inputs),
+    predict: (inputs) => executed(model, inputs),
     resetStates: () => {},
     dispose: () => model.dispose(),
   };
@@ -273,9 +292,4 @@ function bytesOf(dtype, [first, ...rest], batch) {
 /** @param {Tensor | undefined} tensor @returns {number} bytes */
 function sizeOf(tensor) {
   return tensor === undefined ? 0 : tensor.size * (tensor.dtype === "bool" ? 1 : 4);
-}
-
-/** @param {Tensor | Tensor[]} tensors @returns {Tensor[]} */
-function listOf(tensors) {
-  return Array.isArray(tensors) ? tensors : [tensors];
 }

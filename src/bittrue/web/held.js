@@ -38,12 +38,11 @@ export class Held {
     let most = before;
     const seen = { get: () => now, set: (/** @type {number} */ bytes) => void (most = Math.max(most, (now = bytes))) };
     Object.defineProperty(state, "numBytes", { ...seen, configurable: true, enumerable: true });
-    try {
-      return run();
-    } finally {
+    const end = () => {
       Object.defineProperty(state, "numBytes", { value: now, configurable: true, enumerable: true, writable: true });
       this.most = most - before;
-    }
+    };
+    return whenOver(run, end);
   }
 
   /** `model` as something that predicts, seen by this. @param {Predictor} model @returns {Predictor} */
@@ -55,6 +54,26 @@ export class Held {
       resetStates: () => model.resetStates(),
       dispose: () => model.dispose(),
     };
+  }
+}
+
+/**
+ * What `run` returns; `end` is called when it is over, which a promise is when it is kept or broken.
+ *
+ * @template T
+ * @param {() => T} run
+ * @param {() => void} end
+ * @returns {T}
+ */
+function whenOver(run, end) {
+  let later = false;
+  try {
+    const made = run();
+    if (!(made instanceof Promise)) return made;
+    later = true;
+    return /** @type {T} */ (made.finally(end));
+  } finally {
+    if (!later) end();
   }
 }
 

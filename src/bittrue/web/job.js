@@ -114,7 +114,7 @@ class ModelRun {
     this.feed = feed;
     /** Most bytes of tensors seen held at once. */
     this.peak = 0;
-    /** One plain prediction, to be disposed by the caller. @type {() => Tensor[]} */
+    /** One plain prediction, to be disposed by the caller. @type {() => Tensor[] | Promise<Tensor[]>} */
     this.predict = () => this._predictOnce();
     this.watch = () => void (this.peak = Math.max(this.peak, this.tf.memory().numBytes));
     const layers = job.layers == null ? null : new Set(job.layers);
@@ -171,9 +171,10 @@ class ModelRun {
   /** @returns {Promise<Plain[]>} */
   async _firstPrediction() {
     try {
-      return await readAll(this.predict());
+      return await readAll(await this.predict());
     } catch (error) {
-      throw toFailure(error, "predicting", this.subject.failingLayer({ predict: this.predict, feed: this.tensors }));
+      const layer = await this.subject.failingLayer({ predict: this.predict, feed: this.tensors });
+      throw toFailure(error, "predicting", layer);
     }
   }
 

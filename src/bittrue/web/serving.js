@@ -74,7 +74,7 @@ export async function serve(tf, model, names, inbox, requests, report) {
 async function answer(tf, model, received) {
   const feed = makeFeed(tf, model, received);
   try {
-    return await readAll(predictOnce(model, feed.map(({ tensor }) => tensor)));
+    return await readAll(await predictOnce(model, feed.map(({ tensor }) => tensor)));
   } catch (error) {
     throw error instanceof Failure ? error : toFailure(error, "predicting");
   } finally {

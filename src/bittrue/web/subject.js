@@ -9,6 +9,7 @@ import { WindowedCapture } from "./windows.js";
 /**
  * @typedef {import("./bits.js").Plain} Plain
  * @typedef {import("./checks.js").Check} Check
+ * @typedef {import("./checks.js").Outputs} Outputs
  * @typedef {import("./report.js").Report} Report
  * @typedef {import("./types.js").Call} Call
  * @typedef {import("./types.js").Container} Container
@@ -26,7 +27,7 @@ import { WindowedCapture } from "./windows.js";
 
 /**
  * @typedef {object} Capturing  a run whose tensors are to be captured
- * @property {() => Tensor[]} predict
+ * @property {() => Outputs} predict
  * @property {Tensor[]} feed  the model's inputs, in order
  * @property {number} batch
  * @property {Plain[]} prediction  what the model returned when nothing was captured
@@ -43,7 +44,7 @@ import { WindowedCapture } from "./windows.js";
  * @property {() => Iterable<Described>} layers
  * @property {() => Iterable<[path: string[], index: number, weight: Tensor]>} weights
  * @property {(batch: number, wanted: (path: string) => boolean) => number[] | null} sizes  bytes that a capture holds
- * @property {(run: {predict: () => Tensor[], feed: Tensor[]}) => string | null} failingLayer  at which a prediction fails
+ * @property {(run: {predict: () => Outputs, feed: Tensor[]}) => string | null | Promise<string | null>} failingLayer  at which a prediction fails
  * @property {(run: Capturing, report: Report, wanted: (path: string) => boolean) => Promise<{calls: Call[], checks: Check[]}>} capture
  */
 
@@ -78,11 +79,11 @@ export class LayersSubject {
     return foreseenSizes(this.plan, batch, wanted);
   }
 
-  /** Found by watching it fail once more. @param {{predict: () => Tensor[]}} run @returns {string | null} */
+  /** Found by watching it fail once more. @param {{predict: () => Outputs}} run @returns {string | null} */
   failingLayer({ predict }) {
     const capture = new Capture(this.tf, this.plan, () => false);
     try {
-      capture.pass(predict, () => false).outputs.forEach((tensor) => tensor.dispose());
+      capture.pass(atOnce(predict), () => false).outputs.forEach((tensor) => tensor.dispose());
     } catch {
       // it was to fail: `capture` has noted where
     }
@@ -98,6 +99,16 @@ export class LayersSubject {
     }
     const others = besides(this.held.most, this.sizes(run.batch, wanted), run.prediction);
     const capture = new Capture(this.tf, this.plan, wanted);
-    return new WindowedCapture(capture, report, { ...run, besides: others }).go(run.windows);
+    return new WindowedCapture(capture, report, { ...run, predict: atOnce(run.predict), besides: others }).go(run.windows);
   }
+}
+
+/**
+ * The prediction of a layers-model, whose layers are watched as it goes: it is never to be waited for.
+ *
+ * @param {() => Outputs} predict
+ * @returns {() => Tensor[]}
+ */
+function atOnce(predict) {
+  return /** @type {() => Tensor[]} */ (predict);
 }

@@ -73,7 +73,7 @@
  * @property {boolean} stateful
  * @property {Container | null} [model]  what a Sequential model builds of itself and executes
  * @property {() => void} build
- * @property {(x: Tensor[], args: {batchSize: number}) => Tensor | Tensor[]} predict
+ * @property {(x: Tensor[], args: {batchSize: number}) => Tensor | Tensor[] | Promise<Tensor | Tensor[]>} predict
  * @property {() => void} resetStates
  * @property {() => void} dispose
  * @typedef {Layer & ContainerParts} Container
@@ -85,7 +85,7 @@
  * @property {string[]} inputNames
  * @property {string[]} outputNames
  * @property {boolean} stateful
- * @property {(x: Tensor[], args: {batchSize: number}) => Tensor | Tensor[]} predict
+ * @property {(x: Tensor[], args: {batchSize: number}) => Tensor | Tensor[] | Promise<Tensor | Tensor[]>} predict
  * @property {() => void} resetStates
  * @property {() => void} dispose
  */

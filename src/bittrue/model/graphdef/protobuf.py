@@ -11,11 +11,14 @@ from bittrue.errors import ModelError
 from bittrue.graph.nodegraph import Node, NodeGraph, Port, ordered
 from bittrue.traces import Array
 
+from ..framework import import_tensorflow
+from .frames import entered
 from .unfused import unfused
 
-__all__ = ["graph_def_of", "nodes_of_graph_def"]
+__all__ = ["LARGEST", "graph_def_of", "node_of", "nodes_of_graph_def"]
 
-_LARGEST = 2**31 - 2**20  # bytes; a protocol buffer ends at 2 GiB
+LARGEST = 2**31 - 2**20
+"""Bytes of constants that a graph can have: a protocol buffer ends at 2 GiB."""
 
 
 def nodes_of_graph_def(
@@ -23,7 +26,7 @@ def nodes_of_graph_def(
 ) -> NodeGraph:
     """A frozen GraphDef: the nodes that ``outputs`` need, with the values of its constants."""
     constants = {node.name: _value(node) for node in graph_def.node if node.op == "Const"}
-    nodes = [_node(node) for node in graph_def.node if node.op != "Const"]
+    nodes = [node_of(node) for node in graph_def.node if node.op != "Const"]
     needed = ordered(nodes, constants, [port.source for port in outputs], [port.source for port in inputs])
     read = {source for node in needed for source, _ in node.inputs} | {port.source[0] for port in outputs}
     kept = {key: array for key, array in constants.items() if key in read}
@@ -31,13 +34,14 @@ def nodes_of_graph_def(
 
 
 def _value(node: Any) -> Array:
-    import tensorflow as tf
+    tf = import_tensorflow()
 
     found: Array = tf.make_ndarray(node.attr["value"].tensor)
     return found
 
 
-def _node(node: Any) -> Node:
+def node_of(node: Any) -> Node:
+    """A NodeDef as it is kept, without what merely has to run before it."""
     from google.protobuf.json_format import MessageToDict
 
     sources = tuple(_source(item) for item in node.input if not item.startswith("^"))
@@ -61,21 +65,30 @@ def graph_def_of(nodes: NodeGraph) -> Any:
 
     Raises ModelError where TensorFlow cannot read an attribute, or for more than 2 GiB of constants.
     """
+    import_tensorflow()  # before any part of it, which would not be quiet
     from google.protobuf.json_format import ParseDict, ParseError
     from tensorflow.core.framework import graph_pb2
 
-    if sum(array.nbytes for array in nodes.constants.values()) > _LARGEST:
+    if sum(array.nbytes for array in nodes.constants.values()) > LARGEST:
         raise ModelError("its constants take more than 2 GiB, which TensorFlow cannot hold in one graph")
     made = graph_pb2.GraphDef()
     made.node.extend(_constants(nodes.constants))
     made.node.extend(_placeholders(nodes))
     try:
         ParseDict(dict(nodes.library), made.library)
-        for node in _taken_apart(nodes.nodes):
+        for node in entered(list(_taken_apart(nodes.nodes)), dict(_types(made))):
             ParseDict(_entry(node), made.node.add(), ignore_unknown_fields=True)
     except ParseError as error:
         raise ModelError(f"its nodes are not what TensorFlow reads: {error}") from error
     return made
+
+
+def _types(made: Any) -> Iterator[tuple[str, str]]:
+    """Of the constants and placeholders, by name and as TensorFlow calls them."""
+    from tensorflow.core.framework import types_pb2
+
+    for node in made.node:
+        yield node.name, types_pb2.DataType.Name(node.attr["dtype"].type)
 
 
 def _taken_apart(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -89,7 +102,7 @@ def _entry(node: Node) -> dict[str, Any]:
 
 
 def _constants(constants: Mapping[str, Array]) -> Iterator[Any]:
-    import tensorflow as tf
+    tf = import_tensorflow()
     from tensorflow.core.framework import node_def_pb2
 
     for name, array in constants.items():
@@ -100,7 +113,7 @@ def _constants(constants: Mapping[str, Array]) -> Iterator[Any]:
 
 
 def _placeholders(nodes: NodeGraph) -> Iterator[Any]:
-    import tensorflow as tf
+    tf = import_tensorflow()
     from tensorflow.core.framework import node_def_pb2
 
     for port in nodes.inputs:
