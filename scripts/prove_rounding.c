@@ -1,5 +1,5 @@
-// Whether a float32 is the correctly rounded value of an elementary function: by double-double arithmetic, with a proven
-// error, in another way than kernels/exact/functions.c. Compiled for the machine it runs on; see prove_rounding.py.
+// The second step of prove_rounding.py: whether a float32 is the correctly rounded value of an elementary function, by
+// double-double arithmetic with a proven error, in another way than kernels/exact/functions.c.
 //
 // A double-double is an unevaluated sum h + l with |l| <= ulp(h) / 2. With u = 2^-53, `add` errs by at most 3u^2 + 13u^3 of
 // the sum, `times` by 5u^2 (7u^2 without a fused product), `over` by 15u^2 (Joldes, Muller and Popescu, Tight and rigorous
@@ -20,31 +20,16 @@
 //     88 * 2 * 2^-102 * 2^20.4 < 2^-74; it is cut where the next term is below 2^-80.
 //   rsqrt: a middle m has 25 bits, m^2 x is exact: decided without any error.
 // So 2^-70 bounds all; what lies within DOUBT = 2^-66 of a middle is left to many digits.
-#include <stdint.h>
-
-#include "constants.h"
+#include "prove_rounding.h"
 
 #define DOUBT 0x1p-66
-enum { COS, ERF, EXP, EXPM1, LOG, LOG1P, RSQRT, SIGMOID, SIN, SOFTPLUS, TANH };
-enum { RIGHT, WRONG, DOUBTFUL };
 enum { NEAR, CERTAIN, UNKNOWN };  // the value to within the bound; the very float32; neither
 
-static inline double magnitude(double x) { return x < 0 ? -x : x; }
 static inline double to_whole(double x) { return (x + 0x1.8p52) - 0x1.8p52; }
 
 static inline double scale_of(int k) {
   union { uint64_t i; double d; } u = {.i = (uint64_t)(k + 1023) << 52};
   return u.d;
-}
-
-static inline uint32_t bits_of(float x) {
-  union { float f; uint32_t i; } u = {.f = x};
-  return u.i;
-}
-
-static inline float float_of(uint32_t bits) {
-  union { uint32_t i; float f; } u = {.i = bits};
-  return u.f;
 }
 
 static inline dd quick_sum(double a, double b) {  // |a| >= |b|
@@ -288,7 +273,7 @@ static int square_side(double m, double x) {  // of m^2 x and 1
 
 static int judged_root(double x, float y) {
   if (!(x > 0) || x == __builtin_inf()) {
-    float wanted = x < 0 ? float_of(0x7fc00000) : x == 0 ? (float)(1 / x) : 0.0f;
+    float wanted = x < 0 ? float_of(NO_NUMBER) : x == 0 ? (float)(1 / x) : 0.0f;
     return bits_of(y) == bits_of(wanted) ? RIGHT : WRONG;
   }
   if (!(y > 0x1p-65f && y < 0x1p75f)) return WRONG;
@@ -298,12 +283,12 @@ static int judged_root(double x, float y) {
 
 static int judge(int function, float x, uint32_t found) {
   dd value;
-  if (x != x) return found == 0x7fc00000 ? RIGHT : WRONG;
+  if (x != x) return found == NO_NUMBER ? RIGHT : WRONG;
   if (function == RSQRT) return judged_root((double)x, float_of(found));
   int how = evaluate(function, (double)x, &value);
   if (how == UNKNOWN) return DOUBTFUL;
   if (how == NEAR) return judged(value, float_of(found));
-  uint32_t wanted = value.h != value.h ? 0x7fc00000 : bits_of((float)value.h);
+  uint32_t wanted = value.h != value.h ? NO_NUMBER : bits_of((float)value.h);
   return found == wanted ? RIGHT : WRONG;
 }
 

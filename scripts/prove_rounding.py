@@ -1,6 +1,7 @@
-"""Whether float32 results of the exact runtime's functions are correctly rounded: by double-double arithmetic, and by
-many digits where that leaves doubt. The error of the double-doubles is bounded in prove_rounding.c, which this compiles
-for the machine it runs on with the pinned compiler; nothing of it is shipped. Constants are computed here from scratch.
+"""Whether float32 results of the exact runtime's functions are correctly rounded: by float64 where that suffices, else
+by double-double arithmetic, else by many digits. The errors of the first two are bounded in prove_quick.c and
+prove_rounding.c, which this compiles for the machine it runs on with the pinned compiler; nothing of it is shipped.
+Constants are computed here from scratch.
 """
 
 from __future__ import annotations
@@ -16,17 +17,28 @@ from fractions import Fraction
 from functools import cache
 from math import factorial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = Path(__file__).resolve().with_suffix(".c")
+SOURCES = tuple(Path(__file__).resolve().with_name(f"prove_{name}") for name in ("rounding.h", "rounding.c", "quick.c"))
 NAMES = ("cos", "erf", "exp", "expm1", "log", "log1p", "rsqrt", "sigmoid", "sin", "softplus", "tanh")
 """In the order of the C enumeration."""
 RIGHT, WRONG, DOUBTFUL = range(3)
 DIGITS = 120
-FLAGS = ("-shared", "-std=c11", "-O3", "-mcpu=native", "-ffp-contract=off", "-fno-sanitize=all", "-nostdlib", "-Wall")
+FLAGS = (
+    "-shared",
+    "-std=c11",
+    "-O3",
+    "-mcpu=native",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-sanitize=all",
+    "-nostdlib",
+    "-Wall",
+)
 
 Bits = NDArray[np.uint32]
 
@@ -77,8 +89,18 @@ def _turns() -> Iterator[str]:
         yield f"{{{', '.join(str(bits >> 32 * at & 0xFFFFFFFF) + 'u' for at in range(6))}}}"
 
 
+def _shares() -> str:
+    """2/π times 2^e less the multiples of 4 in it, by a float32's exponent: its bits to 2⁻²⁷, to 2⁻⁵⁵, the rest."""
+    share, parts = Fraction(2) / Fraction(pi()), []
+    for e in range(-150, 106):
+        bits = int(share * Fraction(2) ** (e + 192)) % 2**194
+        parts.append((bits >> 165 << 165, bits % 2**165 >> 137 << 137, bits % 2**137))
+    rows = (", ".join(float(Fraction(part, 2**192)).hex() for part in row) for row in zip(*parts, strict=True))
+    return f"static const double SHARES[3][256] = {{{', '.join(f'{{{row}}}' for row in rows)}}};"
+
+
 def constants() -> str:
-    """The header that prove_rounding.c needs."""
+    """The header that the C needs."""
     with localcontext() as context:
         context.prec = DIGITS
         root = Fraction(2 / pi().sqrt())
@@ -89,10 +111,12 @@ def constants() -> str:
             "typedef struct { double h, l; } dd;",
             f"static const double LN2[3] = {{{', '.join(_ln2())}}};",
             f"static const dd ROOT = {_pair(root)}, HALF_PI = {_pair(Fraction(pi()) / 2)};",
-            _array("INVERSE", [Fraction(1, factorial(n)) for n in range(10)]),
+            _array("INVERSE", [Fraction(1, factorial(n)) for n in range(14)]),
             _array("ERROR", [Fraction(1, factorial(n) * (2 * n + 1)) for n in range(88)]),
             _array("SINE", [signed[n] / factorial(2 * n + 1) for n in range(13)]),
             _array("COSINE", [signed[n] / factorial(2 * n) for n in range(13)]),
+            _array("RISING", [Fraction(4**n * factorial(n), factorial(2 * n + 1)) for n in range(60)]),
+            _shares(),
             f"static const uint32_t TURNS[129][6] = {{{', '.join(_turns())}}};",
         )
     )
@@ -106,7 +130,8 @@ def _suffix() -> str:
 def library() -> ctypes.CDLL:
     """The C, compiled if need be. Raises OSError with the compiler's words."""
     header = constants()
-    name = hashlib.sha256((SOURCE.read_text(encoding="utf-8") + header + " ".join(FLAGS)).encode()).hexdigest()[:16]
+    texts = [source.read_text(encoding="utf-8") for source in SOURCES]
+    name = hashlib.sha256("".join((*texts, header, *FLAGS)).encode()).hexdigest()[:16]
     folder = ROOT / "build" / "prove" / f"c-{name}"
     target = folder / f"rounding{_suffix()}"
     if not target.is_file():
@@ -115,25 +140,52 @@ def library() -> ctypes.CDLL:
         partial = folder / f"{os.getpid()}{_suffix()}"
         cache_folder = str(ROOT / "build" / "zig-cache")
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache_folder, "ZIG_LOCAL_CACHE_DIR": cache_folder}
-        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{folder}", "-o", str(partial), str(SOURCE)]
+        units = [str(source) for source in SOURCES if source.suffix == ".c"]
+        command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{folder}", "-o", str(partial), *units]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise OSError(f"{SOURCE.name} does not compile:\n{done.stderr}")
+            raise OSError(f"prove_quick.c and prove_rounding.c do not compile:\n{done.stderr}")
         partial.replace(target)
     return ctypes.CDLL(str(target))
 
 
-def verdicts(name: str, bits: Bits, found: Bits) -> NDArray[np.uint8]:
-    """RIGHT, WRONG or DOUBTFUL for every input with these bits, for which these bits were found."""
+def verdicts(name: str, bits: Bits, found: Bits) -> tuple[NDArray[np.uint8], int]:
+    """RIGHT, WRONG or DOUBTFUL for every input with these bits, for which these bits were found; and for how many the
+    first step left it open."""
+    made = quickly(name, bits, found)
+    left = np.flatnonzero(made == DOUBTFUL)
+    made[left] = carefully(name, bits[left], found[left])
+    return made, left.size
+
+
+def quickly(name: str, bits: Bits, found: Bits) -> NDArray[np.uint8]:
+    """By float64: RIGHT or DOUBTFUL."""
+    return _judged(library().judge_quickly, name, bits, found)
+
+
+def carefully(name: str, bits: Bits, found: Bits) -> NDArray[np.uint8]:
+    """By double-doubles: RIGHT, WRONG or DOUBTFUL."""
+    return _judged(library().judge_all, name, bits, found)
+
+
+def _judged(judge: Callable[..., Any], name: str, bits: Bits, found: Bits) -> NDArray[np.uint8]:
     bits, found = np.ascontiguousarray(bits), np.ascontiguousarray(found)
     made = np.empty(bits.size, np.uint8)
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (bits, found, made)]
-    library().judge_all(ctypes.c_int32(NAMES.index(name)), ctypes.c_int64(bits.size), *pointers)
+    judge(ctypes.c_int32(NAMES.index(name)), ctypes.c_int64(bits.size), *pointers)
+    return made
+
+
+def doubles(name: str, bits: Bits) -> NDArray[np.float64]:
+    """What the first step evaluates at the inputs with these bits; 1 + 2⁻²⁴ where it does not try."""
+    bits, made = np.ascontiguousarray(bits), np.empty(bits.size)
+    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (bits, made)]
+    library().quick_values(ctypes.c_int32(NAMES.index(name)), ctypes.c_int64(bits.size), *pointers)
     return made
 
 
 def double_doubles(name: str, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What the C evaluates at ``x``, as high and low parts; NaN where it need not."""
+    """What the second step evaluates at ``x``, as high and low parts; NaN where it need not."""
     x = np.ascontiguousarray(x)
     high, low = np.empty_like(x), np.empty_like(x)
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (x, high, low)]
