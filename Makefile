@@ -5,9 +5,10 @@
 # make keras2  models that Keras 2.15 itself writes, in an environment of its own
 # make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
-# make prove   the exact runtime's functions on all inputs (hours; can be stopped and resumed); docs/proof.md
+# make prove   the exact runtime's functions on all inputs (an hour; can be stopped and resumed); docs/proof.md
 # make docs    the documentation as a site, into build/site, with pictures of real runs
 # make faults  faults planted in models, pages and inputs, and how many are found, into docs/faults.md; SHARD=1/2
+# make calibrate  clean computation held to the bound and to the expectation, into docs/bounds.md and docs/calibration.md
 # make wheel   dist/bittrue-*.whl and the source distribution
 # make npm     dist/bittrue-*.tgz, the package for browsers, Node and Deno
 # make lock    the requirement files and package-lock.json anew, to the newest versions
@@ -17,7 +18,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench prove keras2 applications conformance docs wheel npm lock clean
+.PHONY: help setup demo test check bench prove keras2 applications conformance calibrate docs wheel npm lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -49,7 +50,7 @@ check:
 	@$(BIN)/python scripts/check.py
 
 bench:
-	@$(SETUP) && "$$python" scripts/setup.py bench
+	@$(SETUP) && "$$python" scripts/setup.py bench bench-npm
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 applications: setup
@@ -61,6 +62,10 @@ keras2:
 
 conformance: setup
 	@$(BIN)/python scripts/conformance.py --shard $(or $(SHARD),1/1) --write $(ARGS)
+
+calibrate: setup
+	@$(BIN)/python benchmarks/bound_campaign.py 100 --real 1 --write
+	@$(BIN)/python -m benchmarks.clean_tensors --seeds final --shard $(or $(SHARD),1/1) --write $(ARGS)
 
 prove:
 	@$(SETUP) venv packages bittrue kernels

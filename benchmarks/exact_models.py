@@ -16,7 +16,7 @@ BATCHES = (1, 8)
 
 @dataclass(frozen=True)
 class Written:
-    """One model as files: for TensorFlow.js in ``folder``/tfjs, exact in ``folder``/model.safetensors."""
+    """One model as files in ``folder``: tfjs for TensorFlow.js, model.safetensors the exact one, model.onnx."""
 
     folder: Path
     format: str
@@ -75,14 +75,17 @@ def fed(model: Any, batch: int) -> Any:
 
 
 def write(name: str, folder: Path) -> Written:
-    """Write the model in both forms."""
+    """Write the model in its three forms."""
+    from onnx_model import write_onnx
+
     from bittrue.conversion.tfjs import convert
-    from bittrue.exact.export import export
+    from bittrue.exact.export import export, lowered
     from bittrue.model import open_model
 
     graph = open_model(build(name)).graph
     folder.mkdir(parents=True)
     export(graph, folder / "model.safetensors")
+    write_onnx(*lowered(graph), folder / "model.onnx")
     artifact = convert(graph, folder / "tfjs")
     weights = {id(weight.value): weight.value.size for _, layer in graph.walk() for weight in layer.weights}
     return Written(folder, artifact.format, sum(weights.values()))

@@ -15,6 +15,8 @@ from harness import HERE, ROOT, machine, output_of
 
 REPORT = ROOT / "docs" / "benchmarks.md"
 NAMES = ("document_method", "socket", "compare", "budget", "startup", "convert", "exact")
+ON_REQUEST = ("large",)
+"""Those that take much disk or time: they run where they are named."""
 PATIENCE = 1800.0  # seconds for one benchmark; one fetches an environment first
 HEAD = """# Benchmarks
 
@@ -25,9 +27,10 @@ Absolute times are those of that machine, ratios carry over.
 
 def main(names: list[str]) -> int:
     """Run ``names`` (all if there are none) and put their sections in place. Returns how many failed."""
-    unknown = set(names) - set(NAMES)
+    unknown = set(names) - set(NAMES) - set(ON_REQUEST)
     if unknown:
-        print(f"no benchmark is called {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}", file=sys.stderr)
+        known = ", ".join(NAMES + ON_REQUEST)
+        print(f"no benchmark is called {', '.join(sorted(unknown))}: there are {known}", file=sys.stderr)
         return 2
     failed = 0
     for name in names or NAMES:
@@ -58,7 +61,8 @@ def with_section(text: str, name: str, section: str) -> str:
     old = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if old.search(text):
         return old.sub(lambda _: new, text)
-    for later in NAMES[NAMES.index(name) + 1 :]:
+    order = NAMES + ON_REQUEST
+    for later in order[order.index(name) + 1 :]:
         mark = f"<!-- begin {later} -->"
         if mark in text:
             return text.replace(mark, f"{new}\n\n{mark}")

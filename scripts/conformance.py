@@ -3,7 +3,8 @@
 Every layer class and activation of Keras with every option that changes the numbers is converted, run on each target
 and compared with the float64 evaluation. Results are appended as JSON lines, dated, to ``build/conformance``; a case
 that is there already, for the same sources and targets, is not run again. ``--report`` writes ``docs/coverage.md``
-from what is there. Exits with 1 if a case is silently wrong or fails.
+from what is there. Exits with 1 if a case is silently wrong or fails. ``--float64`` runs the cases in Keras alone, in
+float64, beside the exact answer; with ``--write`` into ``docs/truth.md``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(case.key, case.name)
     if asked.list or asked.gaps:
         return _print_gaps(found)
+    if asked.float64:
+        return _in_float64(found.cases, folder / "float64" / "all.jsonl", asked)
     if not asked.report:
         number, count = map(int, asked.shard.split("/"))
         wanted = asked.only.split(",") if asked.only else None
@@ -59,8 +62,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", action="store_true", help="write docs/coverage.md after running")
     parser.add_argument("--list", action="store_true", help="print the cases and the gaps")
     parser.add_argument("--gaps", action="store_true", help="print the gaps")
+    parser.add_argument("--float64", action="store_true", help="compare the exact answer with Keras in float64")
     parser.add_argument("--folder", type=Path, default=None, help="where results lie")
     return parser
+
+
+def _in_float64(cases: list, place: Path, asked: argparse.Namespace) -> int:  # type: ignore[type-arg]
+    from tests.conformance.truth_page import lines, read, run
+
+    warnings.filterwarnings("ignore")
+    if not asked.report:
+        run(cases, place)
+    known = read(place)
+    rows = [known[case.key] for case in cases if case.key in known]
+    if asked.report or asked.write:
+        (ROOT / "docs" / "truth.md").write_text("\n".join(lines(rows)) + "\n", encoding="utf-8")
+    wrong = [row["name"] for row in rows if row["state"] == "wrong"]
+    print(*wrong or ["nothing disagrees"], sep="\n")
+    return 1 if wrong else 0
 
 
 def _run(cases: list, targets: list[str], place: Path, *, again: bool) -> None:  # type: ignore[type-arg]

@@ -1,4 +1,4 @@
-"""Pin everything anew: requirements/*.txt with hashes and no address, and package-lock.json: ``make lock``."""
+"""Pin everything anew: requirements/*.txt with hashes and no address, and npm's lock files: ``make lock``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,13 @@ def lock_python() -> None:
 
 
 def lock_npm() -> None:
-    """The lock file holds versions and integrity hashes, no address: each machine asks the registry it is set to."""
+    """The lock files hold versions and integrity hashes, no address: each machine asks the registry it is set to."""
     npm = setup.tool("npm") or "npm"
-    setup.run([npm, "install", "--package-lock-only", "--loglevel=error"], "package-lock.json could not be written")
-    path = setup.ROOT / "package-lock.json"
-    path.write_text(json.dumps(without_addresses(path), indent=2) + "\n", encoding="utf-8")
+    for folder in (setup.ROOT, *(path.parent for path in sorted(setup.ROOT.glob("requirements/npm/*/package.json")))):
+        path = folder / "package-lock.json"
+        command = [npm, "install", "--package-lock-only", "--ignore-scripts", "--loglevel=error"]
+        setup.run([*command, "--prefix", str(folder)], f"{path} could not be written")
+        path.write_text(json.dumps(without_addresses(path), indent=2) + "\n", encoding="utf-8")
 
 
 def without_addresses(path: Path) -> dict[str, object]:

@@ -221,6 +221,26 @@ def install_tfjs() -> None:
     run([str(PYTHON), "scripts/vendor_tfjs.py"], "the TensorFlow.js files could not be copied: see above")
 
 
+def npm_set(name: str) -> None:
+    """The npm packages of requirements/npm/``name``, beside their lock file."""
+    environment = {**os.environ, "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])}
+    folder = ROOT / "requirements" / "npm" / name
+    command = [tool("npm") or "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    failure = f"the npm packages of {folder} could not be installed: see what npm says above"
+    run([*command, "--prefix", str(folder)], failure, environment)
+
+
+def has_npm_set(name: str) -> bool:
+    """Whether they are there."""
+    return (ROOT / "requirements" / "npm" / name / "node_modules" / ".package-lock.json").is_file()
+
+
+def find_deno() -> str | None:
+    """The Deno that the step ``deno`` has brought, else the one on the PATH."""
+    brought = sorted((ROOT / "requirements" / "npm" / "deno" / "node_modules" / "@deno").glob("*/deno"))
+    return str(brought[0]) if brought else shutil.which("deno")
+
+
 def has_tfjs() -> bool:
     """Whether both the npm packages and the bundled files are there."""
     bundled = (ROOT / "src" / "bittrue" / "_vendor" / "tfjs").glob("*/tf.min.js")
@@ -319,8 +339,16 @@ STEPS = (
     Step("kernels", "", build_kernels, ("kernels/**/*", "scripts/build_kernels.py"), has_kernels),
     Step("browser", "", install_browser, stamped=False),
 )
+
+
+def _npm_step(step: str, name: str) -> Step:
+    return Step(step, "", lambda: npm_set(name), (f"requirements/npm/{name}/*.json",), lambda: has_npm_set(name))
+
+
 EXTRA = (
     Step("bench", "", lambda: _install("bench"), ("requirements/bench.txt",)),
+    _npm_step("bench-npm", "bench"),
+    _npm_step("deno", "deno"),
     Step("docs", "", lambda: _install("docs"), ("requirements/docs.txt",)),
 )
 

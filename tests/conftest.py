@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+from setup import find_deno
 
 from bittrue.errors import TargetUnavailable
 from bittrue.runtimes.discovery import Installed, find_browser, find_node
@@ -34,6 +36,14 @@ def _program(find: Callable[[], Installed | None]) -> str | None:
     return f"{found.name} {found.version or ''}".strip() if found else None
 
 
+def _deno() -> str | None:
+    path = find_deno()
+    if path is None:
+        return None
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.splitlines()[0] if done.returncode == 0 else None
+
+
 def _package(name: str) -> str | None:
     try:
         return version(name)
@@ -43,6 +53,7 @@ def _package(name: str) -> str | None:
 
 _SEARCHES: dict[str, Callable[[], str | None]] = {
     "chrome": lambda: _program(lambda: find_browser("chrome")),
+    "deno": _deno,
     "edge": lambda: _program(lambda: find_browser("edge")),
     "firefox": lambda: _program(lambda: find_browser("firefox")),
     "node": lambda: _program(find_node),

@@ -81,6 +81,13 @@ def test_a_proven_causes_fix_is_printed_once(ran: Ran, monkeypatch: pytest.Monke
     assert "argmax" in printed  # what follows the fix in the headline
 
 
+def test_layers_of_which_the_same_is_to_be_said_share_a_line(ran: Ran):
+    every = {f"d{at}": lambda y: y.astype("float16").astype("float32") for at in range(9)}
+    printed = ran(result({"node:wasm": every}, depth=9)).stdout.str()
+    assert printed.count("where at most rounding is allowed") == 1
+    assert "likewise d1 (Dense), d2 (Dense), d3 (Dense), d4 (Dense) and 4 more" in printed
+
+
 @pytest.mark.parametrize(
     ("more", "outcome"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,6 +35,7 @@ class FakeSession:
     faults: ClassVar[dict[int, Any]] = {}
     dies_at: int | None = None
     ran: ClassVar[list[int]] = []
+    candidates: ClassVar[list[Any]] = []
 
     def __init__(self, opened: Any, run: Run, **_: Any) -> None:
         self.graph = opened.graph
@@ -43,7 +45,10 @@ class FakeSession:
 
     def __exit__(self, *error: Any) -> None: ...
 
-    def report(self, command: str, fed: Any, told: str, reference: Target, targets: Sequence[Target]) -> ReportData:
+    def report(
+        self, command: str, fed: Any, told: str, reference: Target, targets: Sequence[Target], candidate: Any = None
+    ) -> ReportData:
+        type(self).candidates.append(candidate)
         start = int(np.flatnonzero((INPUTS["x"] == fed["x"][0]).all(axis=1))[0])
         type(self).ran.append(start)
         base = run(GRAPH, fed, "keras:tensorflow")
@@ -61,11 +66,12 @@ class FakeSession:
 
 class Opened:
     graph = GRAPH
+    path = Path("model.keras")
 
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
-    fake = type("Fake", (FakeSession,), {"ran": [], "faults": {}})
+    fake = type("Fake", (FakeSession,), {"ran": [], "faults": {}, "candidates": []})
     monkeypatch.setattr(streaming, "Session", fake)
     return fake
 
@@ -76,7 +82,12 @@ def checked(
     def read() -> Any:
         return open_examples(INPUTS if inputs is None else inputs, GRAPH)
 
-    return streaming.check_batches(Opened(), read, "x.npz", size, KERAS, targets, Run(save=save))  # type: ignore[arg-type]
+    return streaming.check_batches(places(size, targets, save), read)
+
+
+def places(size: int, targets: Sequence[Target], save: Path | None = None, other: Any = None) -> streaming.Places:
+    opened: Any = Opened()
+    return streaming.Places(opened, "x.npz", size, KERAS, targets, Run(save=save), other)
 
 
 def test_every_example_is_run_once_in_batches(session: type[FakeSession]):
@@ -190,11 +201,38 @@ def test_a_target_that_dies_is_left_out_and_said_and_its_batches_are_not_kept(
     assert session.ran == [4, 8]
 
 
+def test_every_layer_has_a_hash_over_all_batches_that_its_bits_decide(session: type[FakeSession]):
+    first = checked().targets[0].layers
+    assert [layer.sha256 for layer in checked().targets[0].layers] == [layer.sha256 for layer in first]
+    session.faults = {8: {"d2": one_up}}  # in the last batch alone
+    again = checked().targets[0].layers
+    assert [a.sha256 == b.sha256 for a, b in zip(first, again, strict=True)] == [True, True, False, False]
+
+
+def test_another_model_is_fed_the_same_examples_under_its_own_names(session: type[FakeSession], tmp_path: Path):
+    class Other:
+        graph = replace(GRAPH, inputs=(replace(GRAPH.inputs[0], name="image"),))
+        path = Path("other.keras")
+
+    def both() -> ManyExamples:
+        return streaming.check_batches(places(4, [NODE], tmp_path, Other()), lambda: open_examples(INPUTS, GRAPH))
+
+    found = both()
+    fed = [candidate.inputs["image"] for candidate in session.candidates]
+    np.testing.assert_array_equal(np.concatenate(fed), INPUTS["x"])
+    assert found.candidate == "other.keras"
+    assert any(note.startswith("same weights: ") for note in found.notes)
+    session.ran.clear()
+    assert as_data(both()) == as_data(found)  # from the folder, notes and all
+    assert session.ran == []
+    with pytest.raises(UsageError, match="another run"):
+        checked(save=tmp_path)
+
+
 def test_a_closer_look_is_at_the_worst_batch(session: type[FakeSession]):
     session.faults = {4: {"d1": doubled}}
     found = checked()
-    opened: Any = Opened()
-    data = streaming.closer_look(opened, lambda: open_examples(INPUTS, GRAPH), found, "x.npz", 4, KERAS, [NODE], Run())
+    data = streaming.closer_look(places(4, [NODE]), lambda: open_examples(INPUTS, GRAPH), found)
     assert data is not None
     assert data.verdict == "bug"
     assert data.input_description == "x.npz, examples 5 to 8 of 10"

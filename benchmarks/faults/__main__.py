@@ -22,8 +22,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-SEEDS = {"development": (1, 2), "final": (101, 102, 103)}
-"""The final seeds were never looked at while Bittrue was made."""
+SEEDS = {"development": (1, 2, 101, 102, 103), "final": (201, 202, 203)}
+"""The final ones were not looked at while Bittrue was made; whoever learns from their rows moves them to the others."""
 SINGLE, SEVERAL = 13, 3
 """Cases of one fault, and of two or three, for each model."""
 TARGETS = ("node:cpu", "node:wasm", "node:wasm", "node:cpu", "chrome:webgl")
@@ -46,7 +46,7 @@ def main() -> int:
                     file.write(json.dumps({"date": date.today().isoformat(), **row}) + "\n")
                     file.flush()
                     print(_line(row), flush=True)
-    found = [row for row in rows(folder).values() if not row.get("skipped")]
+    found = [row for row in rows(folder).values() if not row.get("skipped") and _seed(row) in SEEDS[asked.seeds]]
     if asked.report or asked.write:
         write(found, ROOT / "docs" / "faults.md")
     missed = goals_missed(found)
@@ -68,6 +68,10 @@ def rows(folder: Path) -> dict[str, dict[str, Any]]:
     """What is in ``folder``, by case; the newest of each."""
     lines = (line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines())
     return {row["case"]: row for row in map(json.loads, lines)}
+
+
+def _seed(row: dict[str, Any]) -> int:
+    return int(row["case"].split(" | ")[2])
 
 
 def _groups(seeds: tuple[int, ...], only: str) -> list[tuple[str, int, str]]:

@@ -1,10 +1,27 @@
 // Element by element, with broadcasting: spec.md, sections 3 and 4.
 #include "exact.h"
 
+enum { MOST_OPERANDS = 3 };  // of what is computed four by four
+
+// A row of each operand. Those of which the elements lie side by side, or which are one number, are loaded four at once
+// from `from`, at the element's place or, by a mask of 0, always at the same one.
 typedef struct {
   const float *at[OPERANDS];
   int32_t step[OPERANDS];
+  const float *from[MOST_OPERANDS];
+  int32_t mask[MOST_OPERANDS], smooth;  // elements that can be computed so
+  v128_t number[MOST_OPERANDS];
 } Row;
+
+static void make_smooth(Row *row, int32_t n) {
+  row->smooth = n & ~3;
+  for (int32_t k = 0; k < MOST_OPERANDS; k++) {
+    if (row->step[k] != 0 && row->step[k] != 1) row->smooth = 0;
+    row->mask[k] = -row->step[k];
+    row->number[k] = wasm_v128_load32_splat(row->at[k]);
+    row->from[k] = row->step[k] ? row->at[k] : (const float *)(row->number + k);
+  }
+}
 
 // Up to four elements of a row from `i` on; lanes beyond are 0.
 INLINE v128_t lanes(const float *p, int32_t step, int32_t i, int32_t count) {
@@ -25,13 +42,24 @@ INLINE void put(float *out, v128_t v, int32_t count) {
   for (int32_t lane = 0; lane < count; lane++) out[lane] = four[lane];
 }
 
-#define OPERAND(which) lanes(row->at[which], row->step[which], i, count)
-#define EACH(expression)                \
-  for (int32_t i = 0; i < n; i += 4) {  \
-    int32_t count = smaller(4, n - i);  \
-    put(out + i, expression, count);    \
-  }                                     \
-  return
+#define SMOOTHLY(which) wasm_v128_load(from[which] + (i & mask[which]))
+#define OPERAND(which) (SMOOTH ? SMOOTHLY(which) : lanes(row->at[which], row->step[which], i, count))
+#define EACH(expression)                                                                                  \
+  {                                                                                                       \
+    const float *const from[MOST_OPERANDS] = {row->from[0], row->from[1], row->from[2]};                  \
+    const int32_t mask[MOST_OPERANDS] = {row->mask[0], row->mask[1], row->mask[2]}, smooth = row->smooth; \
+    int32_t i = 0, count = 4;                                                                             \
+    for (; i < smooth; i += 4) {                                                                          \
+      enum { SMOOTH = 1 };                                                                                \
+      wasm_v128_store(out + i, expression);                                                               \
+    }                                                                                                     \
+    for (; i < n; i += 4) {                                                                               \
+      enum { SMOOTH = 0 };                                                                                \
+      count = smaller(4, n - i);                                                                          \
+      put(out + i, expression, count);                                                                    \
+    }                                                                                                     \
+    return;                                                                                               \
+  }
 
 #define A OPERAND(0)
 #define B OPERAND(1)
@@ -176,8 +204,9 @@ static void choose(const Row *row, float *out, int32_t n) {
   EACH(wasm_v128_bitselect(B, C, wasm_i32x4_ne(A, wasm_i32x4_splat(0))));
 }
 
-static void one_row(const Call *call, const Row *row, float *out, int32_t n) {
+static void one_row(const Call *call, Row *row, float *out, int32_t n) {
   int whole = call->dtype != FLOAT32;
+  make_smooth(row, n);
   switch (call->code) {
     case UNARY: (whole ? unary_whole : unary)(row, out, n, call->sub); return;
     case BINARY: (whole ? binary_whole : binary)(row, out, n, call->sub); return;

@@ -1,4 +1,5 @@
 // Resolving products, windows and reductions.
+#include "multiply.h"
 #include "plan.h"
 
 enum { LARGEST_STEP = 1 << 20 };
@@ -40,7 +41,7 @@ static int32_t resolve_matmul(const Step *step) {
   const Packed *packed = flat ? packed_of(b) : 0;
   int known = packed && packed->address && packed->depth == depth && packed->columns == columns && packed->groups == 1;
   int32_t free_address = 0, each = 0;
-  if (!known) TRY(scratch_each(packed_words(depth, columns), &free_address, &each));
+  TRY(scratch_each(spread_words(depth) + (known ? 0 : packed_words(depth, columns)), &free_address, &each));
   int64_t matrices = 1;
   for (int32_t axis = 0; axis < lead; axis++) matrices *= lead_size[axis];
   int32_t tile = tile_of(matrices * rows), tiles = (rows + tile - 1) / tile;
@@ -134,7 +135,7 @@ static int32_t emit_windows(const Step *step, const Windows *g, int32_t kernel, 
                             int32_t pitch, double cost) {
   int64_t taps = (int64_t)g->tap[0] * g->tap[1] * g->tap[2];
   int32_t address, each;
-  TRY(scratch_each(g->channels + taps * (1 + pitch), &address, &each));
+  TRY(scratch_each(spread_words(taps * g->channels) + g->channels + taps * (1 + pitch), &address, &each));
   Call *call = emit(step, kind, units, cost);
   call->each = each;
   call->tile = kind == K_WINDOWS ? tile_of(g->count) : STRIP;

@@ -1,11 +1,5 @@
-// Sums of products: matrices, convolutions of every kind. spec.md, section 5.
-//
-// Every output has one accumulator, which starts at the bias and takes the products in ascending order, each rounded,
-// each sum rounded. Only outputs are computed side by side; an accumulator that is put into the output and taken up
-// again, when the products come by stretches that fit the cache, is the same float32.
-#include "exact.h"
-
-enum { STRETCH = 512 };  // products taken up at once
+// Sums of products: matrices, convolutions of every kind. spec.md, section 5. What is computed of them is in multiply.c.
+#include "multiply.h"
 
 int64_t packed_words(int32_t depth, int32_t columns) {
   return (int64_t)((columns + WIDTH - 1) / WIDTH) * WIDTH * depth;
@@ -50,152 +44,10 @@ void run_pack(const Call *call, int32_t begin, int32_t end) {
          words(call->out) + group * packed_words(depth, columns));
 }
 
-// What the rows of a tile are made of: for each tap, one address a row, and where its part of the matrix begins.
-typedef struct {
-  const float *const *at;  // [tap * pitch + row]
-  const int32_t *order;    // place of each tap in the matrix
-  int32_t pitch, taps, depth, all_taps;
-} Rows;
-
-typedef struct {
-  const float *packed, *bias;
-  float *out;
-  int32_t row, columns;  // words from one row of the output to the next; how many it has
-} Target;
-
-INLINE v128_t some(const float *p, int32_t count) {
-  float four[4] = {0, 0, 0, 0};
-  for (int32_t i = 0; i < smaller(count, 4); i++) four[i] = p[i];
-  return wasm_v128_load(four);
-}
-
-INLINE void put(float *p, v128_t v, int32_t count) {
-  float four[4];
-  wasm_v128_store(four, v);
-  for (int32_t i = 0; i < smaller(count, 4); i++) p[i] = four[i];
-}
-
-// One product of each accumulator; `x` holds a row's number in all lanes.
-INLINE void step(const int R, const int P, const v128_t *x, const float *const *b, uint32_t from, v128_t acc[8][2]) {
-  for (int p = 0; p < P; p++) {
-    v128_t b0 = wasm_v128_load(b[p] + from), b1 = wasm_v128_load(b[p] + from + 4u);
-    for (int q = 0; q < R; q++) {
-      acc[q * P + p][0] = wasm_f32x4_add(acc[q * P + p][0], wasm_f32x4_mul(x[q], b0));
-      acc[q * P + p][1] = wasm_f32x4_add(acc[q * P + p][1], wasm_f32x4_mul(x[q], b1));
-    }
-  }
-}
-
-// Two products, one after the other: more at once need more registers than there are.
-INLINE void two_steps(const int R, const int P, const float *const *a, const float *const *b, v128_t acc[8][2]) {
-  v128_t first[4], second[4];
-  for (int q = 0; q < R; q++) {
-    v128_t two = wasm_v128_load64_zero(a[q]);
-    first[q] = wasm_i32x4_shuffle(two, two, 0, 0, 0, 0);
-    second[q] = wasm_i32x4_shuffle(two, two, 1, 1, 1, 1);
-  }
-  step(R, P, first, b, 0, acc);
-  step(R, P, second, b, WIDTH, acc);
-}
-
-// R rows by P panels of outputs: taps `first` to `last`, elements `from` to `to` of each.
-INLINE void tile(const int R, const int P, const Rows *rows, const Target *target, int32_t r, int32_t panel,
-                 int32_t first, int32_t last, int32_t from, int32_t to, int begins) {
-  v128_t acc[8][2];
-  int32_t length = rows->all_taps * rows->depth, column = panel * WIDTH;
-  for (int q = 0; q < R; q++)
-    for (int p = 0; p < P; p++) {
-      int32_t at = column + p * WIDTH, left = target->columns - at;
-      const float *start = begins ? target->bias + at : target->out + (int64_t)(r + q) * target->row + at;
-      if (begins && !target->bias) {
-        acc[q * P + p][0] = acc[q * P + p][1] = wasm_f32x4_splat(0);
-      } else if (left >= WIDTH) {
-        acc[q * P + p][0] = wasm_v128_load(start);
-        acc[q * P + p][1] = wasm_v128_load(start + 4);
-      } else {
-        acc[q * P + p][0] = some(start, left);
-        acc[q * P + p][1] = some(start + 4, left - 4);
-      }
-    }
-  for (int32_t t = first; t < last; t++) {
-    const float *a[4];
-    for (int q = 0; q < R; q++) a[q] = rows->at[t * rows->pitch + r + q];
-    const float *b = target->packed + ((int64_t)panel * length + (int64_t)rows->order[t] * rows->depth + from) * WIDTH;
-    const float *panel_at[4];
-    for (int p = 0; p < P; p++) panel_at[p] = b + (int64_t)p * length * WIDTH;
-    for (int q = 0; q < R; q++) a[q] += from;
-    int32_t left = to - from;
-    for (; left >= 2; left -= 2) {
-      two_steps(R, P, a, panel_at, acc);
-      for (int q = 0; q < R; q++) a[q] += 2;
-      for (int p = 0; p < P; p++) panel_at[p] += 2 * WIDTH;
-    }
-    if (left) {
-      v128_t one[4];
-      for (int q = 0; q < R; q++) one[q] = wasm_v128_load32_splat(a[q]);
-      step(R, P, one, panel_at, 0, acc);
-    }
-  }
-  for (int q = 0; q < R; q++)
-    for (int p = 0; p < P; p++) {
-      int32_t at = column + p * WIDTH, left = target->columns - at;
-      float *out = target->out + (int64_t)(r + q) * target->row + at;
-      if (left >= WIDTH) {
-        wasm_v128_store(out, acc[q * P + p][0]);
-        wasm_v128_store(out + 4, acc[q * P + p][1]);
-      } else {
-        put(out, acc[q * P + p][0], left);
-        put(out + 4, acc[q * P + p][1], left - 4);
-      }
-    }
-}
-
-static __attribute__((noinline)) void tile_4x1(const Rows *rows, const Target *target, int32_t r, int32_t panel,
-                                               int32_t first, int32_t last, int32_t from, int32_t to, int begins) {
-  tile(4, 1, rows, target, r, panel, first, last, from, to, begins);
-}
-
-static __attribute__((noinline)) void tile_1x4(const Rows *rows, const Target *target, int32_t r, int32_t panel,
-                                               int32_t first, int32_t last, int32_t from, int32_t to, int begins) {
-  tile(1, 4, rows, target, r, panel, first, last, from, to, begins);
-}
-
-static __attribute__((noinline)) void tile_1x1(const Rows *rows, const Target *target, int32_t r, int32_t panel,
-                                               int32_t first, int32_t last, int32_t from, int32_t to, int begins) {
-  tile(1, 1, rows, target, r, panel, first, last, from, to, begins);
-}
-
-static void stretch(const Rows *rows, const Target *target, int32_t count, int32_t first, int32_t last, int32_t from,
-                    int32_t to, int begins) {
-  int32_t panels = (target->columns + WIDTH - 1) / WIDTH, whole = count & ~3;
-  for (int32_t panel = 0; panel < panels && whole; panel++)
-    for (int32_t r = 0; r < whole; r += 4) tile_4x1(rows, target, r, panel, first, last, from, to, begins);
-  for (int32_t r = whole; r < count; r++) {
-    int32_t panel = 0;
-    for (; panel + 4 <= panels; panel += 4) tile_1x4(rows, target, r, panel, first, last, from, to, begins);
-    for (; panel < panels; panel++) tile_1x1(rows, target, r, panel, first, last, from, to, begins);
-  }
-}
-
-static void multiply(const Rows *rows, const Target *target, int32_t count) {
-  int begins = 1;
-  if (rows->depth >= STRETCH) {
-    for (int32_t t = 0; t < rows->taps; t++)
-      for (int32_t from = 0; from < rows->depth; from += STRETCH, begins = 0)
-        stretch(rows, target, count, t, t + 1, from, smaller(from + STRETCH, rows->depth), begins);
-  } else {
-    int32_t together = STRETCH / larger(rows->depth, 1);
-    for (int32_t t = 0; t < rows->taps; t += together, begins = 0)
-      stretch(rows, target, count, t, smaller(t + together, rows->taps), 0, rows->depth, begins);
-  }
-  if (begins) stretch(rows, target, count, 0, 0, 0, 0, 1);
-}
-
 // fact: rows, depth, columns, whether b is packed, tiles a matrix. A unit is one tile of one matrix.
 void run_product(const Call *call, int32_t begin, int32_t end) {
   int32_t m = call->fact[0], depth = call->fact[1], columns = call->fact[2], tiles = call->fact[4], packed_from = -1;
   const float *at[TILE];
-  const int32_t order[1] = {0};
   for (int32_t unit = begin; unit < end; unit++) {
     int32_t matrix = unit / tiles, rest = matrix, from_a = 0, from_b = 0, first = unit % tiles * call->tile;
     for (int32_t axis = call->rank - 1; axis >= 0; axis--) {
@@ -205,13 +57,14 @@ void run_product(const Call *call, int32_t begin, int32_t end) {
     }
     const float *b = words(call->in[1]);
     if (!call->fact[3]) {
-      if (packed_from != from_b) pack(b + from_b, depth, columns, 0, columns, words(call->scratch));
+      float *own = words(call->scratch) + spread_words(depth);
+      if (packed_from != from_b) pack(b + from_b, depth, columns, 0, columns, own);
       packed_from = from_b;
-      b = words(call->scratch);
+      b = own;
     }
     int32_t count = smaller(call->tile, m - first);
     for (int32_t r = 0; r < count; r++) at[r] = words(call->in[0]) + from_a + (int64_t)(first + r) * depth;
-    Rows rows = {at, order, TILE, 1, depth, 1};
+    Rows rows = {at, 0, 1, depth, 1, words(call->scratch)};
     float *out = words(call->out) + ((int64_t)matrix * m + first) * columns;
     Target target = {b, call->in[2] ? words(call->in[2]) : 0, out, columns, columns};
     multiply(&rows, &target, count);
@@ -240,19 +93,19 @@ static void addresses(const Windows *g, const float *x, const float *outside, in
         *at = met(g, x, outside, n, d + i * g->dilation[0], h + j * g->dilation[1], w + k * g->dilation[2]);
 }
 
-// The scratch of a convolution: a row of zeros, the places of the taps, the addresses.
+// The scratch of a convolution: room for what is spread, a row of zeros, the places of the taps, the addresses.
 typedef struct {
   float *zeros;
   int32_t *order;
   const float **at;
+  float *spread;
 } Scratch;
 
 static Scratch scratch_of(const Call *call, const Windows *g, int32_t taps) {
-  float *zeros = words(call->scratch);
-  int32_t *order = integers(call->scratch) + g->channels;
+  float *spread = words(call->scratch), *zeros = spread + spread_words((int64_t)taps * g->channels);
+  int32_t *order = (int32_t *)(zeros + g->channels);
   for (int32_t i = 0; i < g->channels; i++) zeros[i] = 0;
-  for (int32_t t = 0; t < taps; t++) order[t] = t;
-  return (Scratch){zeros, order, (const float **)(order + taps)};
+  return (Scratch){zeros, order, (const float **)(order + taps), spread};
 }
 
 // A unit is a tile of output positions.
@@ -263,7 +116,7 @@ void run_windows(const Call *call, int32_t begin, int32_t end) {
   for (int32_t unit = begin; unit < end; unit++) {
     int32_t first = unit * call->tile, count = smaller(call->tile, g->count - first);
     for (int32_t r = 0; r < count; r++) addresses(g, words(call->in[0]), s.zeros, first + r, s.at + r, TILE);
-    Rows rows = {s.at, s.order, TILE, taps, depth, taps};
+    Rows rows = {s.at, 0, taps, depth, taps, s.spread};
     for (int32_t group = 0; group < g->groups; group++) {
       Target target = {words(call->in[1]) + group * packed_words(taps * depth, filters),
                        call->in[2] ? words(call->in[2]) + group * filters : 0,
@@ -330,7 +183,7 @@ void run_transposed(const Call *call, int32_t begin, int32_t end) {
             s.at[used * TILE + r] = met(g, words(call->in[0]), s.zeros, n, from[0], from[1], from[2] + r);
           s.order[used++] = t;
         }
-        Rows rows = {s.at, s.order, TILE, used, g->channels, taps};
+        Rows rows = {s.at, s.order, used, g->channels, taps, s.spread};
         float *out = words(call->out) + ((int64_t)unit * g->out[2] + first) * g->filters;
         Target target = {words(call->in[1]), call->in[2] ? words(call->in[2]) : 0, out, stride * g->filters,
                          g->filters};

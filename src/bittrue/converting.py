@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import Unsupported
+from bittrue.errors import ModelError, Unsupported, UsageError
 
 if TYPE_CHECKING:
     from bittrue.conversion.tfjs import Artifact, Form
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bittrue.model import OpenedModel
     from bittrue.traces import Array
 
-__all__ = ["Exported", "convert", "export", "lint"]
+__all__ = ["Exported", "as_nodes", "convert", "export", "lint"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def convert(
     try:
         return written(opened)
     except Unsupported as refusal:
-        traced = None if form == "layers-model" or shims else _traced(opened)
+        traced = None if form == "layers-model" or shims else as_nodes(opened)
         if traced is None:
             raise
         return replace(written(traced), reason=str(refusal))
@@ -121,12 +121,29 @@ def _quantized(rules: Sequence[Quantize], constants: Mapping[str, Array]) -> Map
     }
 
 
-def _traced(opened: OpenedModel) -> OpenedModel | None:
-    """The model as TensorFlow traces it, if it has layers of somebody's own, which have no ops here."""
-    from bittrue.graph.layers import is_known
+def as_nodes(opened: OpenedModel) -> OpenedModel | None:
+    """The model as TensorFlow traces it, if it has layers without an expansion into ops; None where that is of no use.
 
-    strange = opened.nodes is None and any(not is_known(layer) for _, layer in opened.graph.walk())
-    return opened.traced() if strange else None
+    Where it is but an option of a layer that has none, the nodes must say what it means: each must have an expansion.
+    """
+    from bittrue.conversion.tfjs.graph_model import write_graph
+    from bittrue.conversion.tfjs.specs import known_specs
+    from bittrue.conversion.tfjs.versions import parse_version
+    from bittrue.graph.layers import is_known
+    from bittrue.runtimes.tfjs import BUNDLED
+
+    if opened.nodes is not None:
+        return None
+    if any(not is_known(layer) for _, layer in opened.graph.walk()):
+        return opened.traced()
+    try:
+        if not known_specs(opened.graph)[1]:
+            return None
+        traced = opened.traced()
+        write_graph(traced.graph, parse_version(BUNDLED))
+    except (ModelError, UsageError):
+        return None
+    return traced
 
 
 def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Sequence[Any] = ()) -> Lint:
@@ -139,4 +156,9 @@ def lint(model: Any, *, tfjs: str | None = None, trust: bool = False, custom: Se
     opened = open_model(model, trust=trust, custom=custom)
     if opened.nodes is not None:
         return lint_nodes(opened.graph, opened.nodes, version=tfjs or BUNDLED)
-    return examine_model(opened.graph, version=tfjs or BUNDLED)
+    found = examine_model(opened.graph, version=tfjs or BUNDLED)
+    traced = as_nodes(opened) if found.form is None else None
+    if traced is None or traced.nodes is None:
+        return found
+    by_nodes = lint_nodes(traced.graph, traced.nodes, version=tfjs or BUNDLED)
+    return found if by_nodes.form is None else by_nodes

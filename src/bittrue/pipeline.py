@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bittrue.errors import TargetError, TargetUnavailable
+from bittrue.errors import TargetError, TargetUnavailable, Unsupported
 from bittrue.runtimes.target import Target, parse_targets
 
-from .converting import convert, export, lint
+from .converting import as_nodes, convert, export, lint
 from .pairing import alignment_notes, fed_to, weight_notes
 from .running import Candidate, Run, file_name
 from .running import Session as _Session
@@ -84,8 +84,17 @@ def check(
     python = named or _reference(opened)
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     tensors = load_inputs(inputs, opened.graph, batch=batch, preprocessing=prepared)
-    with _Session(opened, run) as session:
-        data = session.report("check", tensors, describe_inputs(inputs), python, wanted)
+    try:
+        with _Session(opened, run) as session:
+            data = session.report("check", tensors, describe_inputs(inputs), python, wanted)
+    except Unsupported as refusal:
+        nodes = as_nodes(opened)
+        if nodes is None:
+            raise
+        with _Session(nodes, run) as session:
+            fed = load_inputs(fed_to(nodes.graph, tensors), nodes.graph)
+            data = session.report("check", fed, describe_inputs(inputs), named or _reference(nodes), wanted)
+        data = replace(data, notes=(*data.notes, f"compared as the nodes that TensorFlow makes of it, since {refusal}"))
     return replace(data, asked=bool(targets))
 
 
@@ -95,6 +104,7 @@ def check_examples(
     targets: Sequence[str] = (),
     *,
     batch_size: int,
+    candidate: Any = None,
     count: int = 1,
     against: str | None = None,
     preprocessing: str | None = None,
@@ -105,23 +115,26 @@ def check_examples(
 
     ``inputs`` as in `bittrue.inputs.examples.open_examples`, ``count`` of them where they are made up. Where
     ``run.save`` is set, a run that was interrupted goes on behind the last batch. With ``closer`` the batch with the
-    most serious verdict is run once more, and its result returned as well.
+    most serious verdict is run once more, and its result returned as well. With a ``candidate`` two models are
+    compared, as in `check_models`.
     """
     from bittrue.inputs import describe_inputs, parse_preprocessing
     from bittrue.inputs.examples import open_examples
     from bittrue.model import open_model
 
-    from .streaming import check_batches, closer_look
+    from .streaming import Places, check_batches, closer_look
 
     run = run or Run()
     named = Target.parse(against) if against else None
-    wanted = _targets(targets, run)
+    asked = _targets(targets, run) if targets or candidate is None else []
     opened = open_model(model, trust=run.trust, custom=run.custom)
+    other = open_model(candidate, trust=run.trust, custom=run.custom) if candidate is not None else None
+    wanted = asked or [named or _reference(other or opened)]
     prepared = parse_preprocessing(preprocessing) if preprocessing else None
     read = partial(open_examples, inputs, opened.graph, count=count, preprocessing=prepared)
-    places = (describe_inputs(inputs), batch_size, named or _reference(opened), wanted, run)
-    found = check_batches(opened, read, *places)
-    return found, closer_look(opened, read, found, *places) if closer else None
+    places = Places(opened, describe_inputs(inputs), batch_size, named or _reference(opened), wanted, run, other)
+    found = check_batches(places, read)
+    return found, closer_look(places, read, found) if closer else None
 
 
 def check_models(
@@ -192,7 +205,7 @@ def demo(
             artifact = session.artifact(run.tfjs)
             say(f"Converted to a TensorFlow.js layers-model for {artifact.version}: {artifact.folder}")
             data = session.report("demo", tensors, "ones", Target.parse(REFERENCE), wanted)
-            proof = session.exact_proof(_exact_targets(wanted if targets else [], run), tensors)
+            proof = session.exact_proof(_exact_targets(wanted if targets else [], run), tensors, data.reference.trace)
     return replace(data, asked=bool(targets), exact=proof)
 
 

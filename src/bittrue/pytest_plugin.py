@@ -28,7 +28,7 @@ import pytest
 if TYPE_CHECKING:
     from bittrue.pipeline import Run
     from bittrue.report.data import ReportData
-    from bittrue.report.expectations import Judgement
+    from bittrue.report.expectations import Judgement, Violation
     from bittrue.runtimes.host import Host
     from bittrue.settings import Settings
 
@@ -288,19 +288,35 @@ def _message(data: ReportData, judgement: Judgement, report: Path) -> str:
     """What pytest prints: the headline, the layers, the fixes, and where the report is."""
     lines = [outcome.sentence for outcome in data.failures]
     lines += _headlines(data, judgement)
-    lines += [f"  {found}" for found in judgement.violations[:_SHOWN]]
-    if len(judgement.violations) > _SHOWN:
-        lines.append(f"  and {len(judgement.violations) - _SHOWN} more, in the report")
+    broken = list(_alike(judgement.violations))
+    lines += [f"  {told}" for told in broken[:_SHOWN]]
+    if len(broken) > _SHOWN:
+        lines.append(f"  and {len(broken) - _SHOWN} more, in the report")
     lines += [f"fix: {fix}" for fix in dict.fromkeys(found.fix for found in judgement.violations if found.fix)]
     name = data.model.source or data.model.name if data.model else "the model"
     return "\n".join([f"{name} is not as expected", *lines, f"report: {report}"])
 
 
+def _alike(violations: Sequence[Violation]) -> Iterator[str]:
+    """A sentence for the layers of one target of which the same is to be said."""
+    found: dict[tuple[str, str, str], list[Violation]] = {}
+    for one in violations:
+        found.setdefault((one.target, one.what, one.why), []).append(one)
+    for same in found.values():
+        named = ", ".join(f"{one.layer} ({one.class_name})" for one in same[1:_SHOWN])
+        more = f" and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
+        yield f"{same[0]}" + (f"; likewise {named}{more}" if named else "")
+
+
 def _headlines(data: ReportData, judgement: Judgement) -> Sequence[str]:
-    """The headline of the first target that violates something, which is all that a terminal has room for."""
-    from bittrue.report.words import sentences
+    """The headline of the first target that violates something, which is all that a terminal has room for.
+
+    Less its fix and its other faults, which stand below with those of all targets.
+    """
+    from bittrue.report.words import without_fix
 
     broken = {found.target for found in judgement.violations}
-    said = (one.diagnosis.headline for one in data.targets if one.target in broken and one.diagnosis is not None)
-    headline = next(said, "")
-    return sentences(headline) if headline else []
+    said = (one.diagnosis for one in data.targets if one.target in broken and one.diagnosis is not None)
+    found = next(said, None)
+    said_of_it = without_fix(found) if found else []
+    return [sentence for sentence in said_of_it if not sentence.startswith("Independent of it")]

@@ -196,9 +196,13 @@ class Session:
         finally:
             self.run.progress.done(str(target))
 
-    def exact_proof(self, targets: Sequence[Target], inputs: Inputs) -> ExactProof:
-        """The outputs of the model as an exact one on ``targets``, hashed. One that fails is part of what is found."""
+    def exact_proof(self, targets: Sequence[Target], inputs: Inputs, reference: Trace | None) -> ExactProof:
+        """The outputs of the model as an exact one on ``targets``, hashed. One that fails is part of what is found.
+
+        Where results are saved, it is kept beside the traces, as one about the model and inputs of ``reference``.
+        """
         from bittrue.report.data import ExactProof
+        from bittrue.report.proof import write_proof
 
         hashes: dict[str, str] = {}
         failures: dict[str, str] = {}
@@ -211,7 +215,10 @@ class Session:
                 continue
             hashes[str(target)] = trace.digest("prediction")
             values = sum(record.size for record in trace.of_kind("prediction"))
-        return ExactProof(hashes, failures, values)
+        proof = ExactProof(hashes, failures, values)
+        if self.run.save and reference is not None:
+            write_proof(proof, reference, self.run.save)
+        return proof
 
     def report(
         self,
@@ -249,14 +256,16 @@ class Session:
         data = ReportData(command, model, facts, description, known, outcomes, notes=tuple(notes))
         if not self.run.explain:
             return data
-        return self._explained(data, base, candidate.session.graph if candidate else None)
+        return self._explained(data, base, *((candidate.session.graph, own) if candidate else ()))
 
-    def _explained(self, data: ReportData, base: Trace, other: Graph | None) -> ReportData:
+    def _explained(
+        self, data: ReportData, base: Trace, other: Graph | None = None, other_truth: Trace | None = None
+    ) -> ReportData:
         from bittrue.report.explained import explained
 
         self.run.progress.phase("diagnosis", "explaining")
         try:
-            return explained(data, self.graph, base, other=other)
+            return explained(data, self.graph, base, other=other, other_truth=other_truth)
         finally:
             self.run.progress.done("diagnosis")
 

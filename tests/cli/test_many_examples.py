@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import parse
 
 import jsonschema
 import pytest
 from click.testing import CliRunner, Result
+from tests.report.test_junit import broken
 
 from bittrue import pipeline
 from bittrue.cli import main
@@ -25,7 +28,8 @@ def batch(start: int, verdict: str, *relative: float, flips: tuple[Flip, ...] = 
 
 def found(*batches: BatchOnTarget, failure: str = "") -> ManyExamples:
     target = TargetOverExamples("node:wasm", batches, failure)
-    return ManyExamples("m", "faces", sum(len(one.names) for one in batches), 2, "keras:tensorflow", (target,))
+    count = sum(len(one.names) for one in batches)
+    return ManyExamples("m", "faces", count, 2, "keras:tensorflow", (target,), "1" * 64, "3" * 64)
 
 
 FLIP = Flip(2, "p2.png", "label", 3, 5)
@@ -102,13 +106,77 @@ def test_tolerances_hold_for_the_worst_example(monkeypatch: pytest.MonkeyPatch, 
         assert checked(monkeypatch, WRONG, *settings).exit_code == code
 
 
-@pytest.mark.parametrize("words", [["--baseline", "b.json"], ["--junit", "j.xml"]])
-def test_what_does_not_go_together_is_refused(monkeypatch: pytest.MonkeyPatch, words: list[str]):
-    done = checked(monkeypatch, SMALL, *words)
-    assert (done.exit_code, asked) == (2, [])
-    assert words[0] in done.stderr
+def test_a_baseline_is_recorded_and_fails_on_a_change_of_verdict_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    words = ("--baseline", str(tmp_path / "b.json"))
+    assert checked(monkeypatch, SMALL, *words).exit_code == 0
+    recorded = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
+    schema = json.loads(files("bittrue.report").joinpath("baseline-1.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(recorded, schema)
+    (layer,) = recorded["targets"]["node:wasm"]["layers"]
+    assert (layer["verdict"], layer["max_abs_to_scale"]) == ("rounding", 3e-7)
+    assert checked(monkeypatch, SMALL, *words).exit_code == 0
+    noisier = found(batch(0, "rounding", 1e-7, 9e-7), batch(2, "rounding", 2e-7))
+    assert checked(monkeypatch, noisier, *words).exit_code == 0
+    changed = checked(monkeypatch, WRONG, *words)
+    assert changed.exit_code == 1
+    assert "d1 on node:wasm was rounding and is bug" in changed.output
 
 
-def test_two_models_are_refused():
+def test_a_baseline_of_other_examples_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    words = ("--baseline", str(tmp_path / "b.json"))
+    checked(monkeypatch, SMALL, *words)
+    done = checked(monkeypatch, replace(SMALL, input_sha256="2" * 64), *words)
+    assert done.exit_code == 2
+    assert "other inputs" in done.stderr
+
+
+def test_junit_has_a_case_a_layer_with_its_worst_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    broken = replace(WRONG, targets=(*WRONG.targets, TargetOverExamples("edge:cpu", (), "edge:cpu died")))
+    assert checked(monkeypatch, broken, "--junit", str(tmp_path / "j.xml")).exit_code == 3
+    root = parse(tmp_path / "j.xml").getroot()
+    suite, failed = root.findall("testsuite")
+    assert [case.get("name") for case in suite.findall("testcase")] == ["run", "d1"]
+    (failure,) = root.iter("failure")
+    assert failure is suite.find("testcase[@name='d1']/failure")
+    assert "p2.png" in (suite.findtext("testcase[@name='d1']/system-out") or "")
+    assert failed.find("testcase/error").get("message") == "edge:cpu died"
+    assert (root.get("failures"), root.get("errors"), root.get("tests")) == ("1", "1", "3")
+
+
+def test_junit_of_a_target_that_broke_and_died_keeps_to_the_schema(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    whole = replace(batch(0, "rounding", 1e-7), verdict="bug")  # the run failed a check, which no layer shows
+    assert (
+        checked(monkeypatch, found(whole, failure="node:wasm died"), "--junit", str(tmp_path / "j.xml")).exit_code == 3
+    )
+    root = parse(tmp_path / "j.xml").getroot()
+    assert [child.tag for child in root.find("testsuite/testcase")] == ["error", "failure", "system-out"]
+    assert broken(root) == []
+
+
+def test_two_models_are_passed_on(monkeypatch: pytest.MonkeyPatch):
+    def check(model: Any, inputs: Any, targets: Any, **options: Any) -> Any:
+        asked.append((model, options["candidate"]))
+        return SMALL, None
+
+    asked.clear()
+    monkeypatch.setattr(pipeline, "check_examples", check)
     words = ["check", "--reference", "a", "--candidate", "b", "--batch-size", "2"]
-    assert CliRunner().invoke(main, words).exit_code == 2
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert asked == [(Path("a"), Path("b"))]
+
+
+def test_of_many_targets_the_worst_is_told_closely_and_the_others_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    layers = [LayerInBatch(f"l{at}", "Dense", "rounding", "", "", "", *[(1e-7 * at,)] * 3) for at in range(50)]
+    fine = BatchOnTarget(0, ("p0.png",), "rounding", "All is well.", tuple(layers), 1)
+    wrong = replace(fine, verdict="bug", headline="It is wrong. It is known. To fix it: turn it.")
+    targets = [TargetOverExamples(f"node:t{at}", (wrong if at == 5 else fine,)) for at in range(8)]
+    answer = replace(SMALL, targets=tuple(targets))
+    printed = checked(monkeypatch, answer).output.splitlines()
+    assert len(printed) <= 30
+    assert "bug  node:t5" in printed
+    assert any("To fix it: turn it." in line for line in printed)
+    others = [line for line in printed if line.startswith("rounding  node:t")]
+    assert len(others) == 7
+    assert "1 of 1 labels agree" in others[0]
+    assert "(l49, p0.png)" in others[0]
+    assert len(checked(monkeypatch, answer, "--verbose").output.splitlines()) > 80

@@ -48,6 +48,15 @@ def test_the_page_and_the_verdict_come_from_files_alone(saved: Path, tmp_path: P
     assert verdicts["node:cpu"] in ("identical", "rounding")
 
 
+def test_the_screen_is_brief_unless_everything_is_asked_for(saved: Path, tmp_path: Path):
+    brief = report(saved, "-o", tmp_path / "r.html").stdout
+    whole = report(saved, "-o", tmp_path / "r.html", "--verbose").stdout
+    assert brief.lstrip().startswith("bug  node:wasm")
+    assert len(brief.splitlines()) < 30
+    assert "average" not in brief
+    assert "average" in whole
+
+
 def test_without_a_graph_it_compares_and_says_nothing_of_faults(saved: Path, tmp_path: Path):
     (saved / "graph.json").unlink()
     assert report(saved, "-o", tmp_path / "r.html").exit_code == 0

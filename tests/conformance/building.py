@@ -27,25 +27,26 @@ class Built:
     inputs: Mapping[str, Array]
 
 
-def build(case: Case) -> Built:
-    """``case`` as a Functional model, its weights and inputs drawn from the case's own name."""
+def build(case: Case, floats: str = "float32") -> Built:
+    """``case`` as a Functional model, its weights and inputs, of dtype ``floats``, drawn from the case's own name."""
     import keras
 
-    symbols = [_input(keras, case, at, feed) for at, feed in enumerate(case.feeds)]
+    symbols = [_input(keras, case, at, feed, floats) for at, feed in enumerate(case.feeds)]
     model = keras.Model(symbols, _applied(keras, case, symbols))
     draw = np.random.default_rng(zlib.crc32(case.key.encode()))
     for layer in model.layers:
         weights = layer.weights
         if weights:
             layer.set_weights([_drawn(draw, weight) for weight in weights])
-    inputs = {symbol.name: _fed(draw, feed) for symbol, feed in zip(symbols, case.feeds, strict=True)}
+    inputs = {symbol.name: _fed(draw, feed, floats) for symbol, feed in zip(symbols, case.feeds, strict=True)}
     return Built(case, model, inputs)
 
 
-def _input(keras: Any, case: Case, at: int, feed: Feed) -> Any:
+def _input(keras: Any, case: Case, at: int, feed: Feed, floats: str) -> Any:
     # What is stateful knows how many sequences it goes on with.
     batch = BATCH if case.options.get("stateful") else None
-    return keras.Input(feed.shape, batch_size=batch, dtype=feed.dtype, name=f"{case.key}_in{at}")
+    dtype = floats if feed.dtype == "float32" else feed.dtype
+    return keras.Input(feed.shape, batch_size=batch, dtype=dtype, name=f"{case.key}_in{at}")
 
 
 def _applied(keras: Any, case: Case, symbols: list[Any]) -> Any:
@@ -95,7 +96,13 @@ def _drawn(draw: np.random.Generator, weight: Any) -> Array:
 _TABLES = ("real_kernel", "imag_kernel", "count", "mean_normalization")
 
 
-def _fed(draw: np.random.Generator, feed: Feed) -> Array:
+def _fed(draw: np.random.Generator, feed: Feed, floats: str) -> Array:
+    """The numbers are those of float32, whatever type holds them."""
+    found = _values(draw, feed)
+    return found.astype(floats) if feed.dtype == "float32" else found
+
+
+def _values(draw: np.random.Generator, feed: Feed) -> Array:
     shape = (BATCH, *feed.shape)
     match feed.kind:
         case "normal":

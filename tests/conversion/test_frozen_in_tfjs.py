@@ -94,11 +94,46 @@ def test_a_layer_of_somebodys_own_is_traced(tmp_path: Path) -> None:
     assert np.allclose(made, expected, atol=1e-6)
 
 
+@pytest.mark.browser
+@pytest.mark.needs("node")
+def test_what_a_layer_cannot_be_written_as_its_nodes_can(tmp_path: Path) -> None:
+    keras = import_keras()
+    keras.utils.set_random_seed(7)
+    inner = keras.Sequential([keras.Input((5, 2)), keras.layers.Conv1D(3, 2), keras.layers.Flatten()])
+    model = keras.Sequential([keras.Input((4, 5, 2), name="x"), keras.layers.TimeDistributed(inner)])
+    model.save(tmp_path / "model.keras")
+    artifact = convert(tmp_path / "model.keras", tmp_path / "out")
+    assert (artifact.format, lint(tmp_path / "model.keras").form) == ("graph-model", "graph-model")
+    data = check(tmp_path / "model.keras", "random:1", ["node:wasm"])
+    assert worst(data) < 1e-5
+    assert data.targets[0].diagnosis is not None
+    assert any(
+        "compared as the nodes that TensorFlow makes of it, since layer 'time_dis" in note for note in data.notes
+    )
+
+
+def test_what_keras_has_quantized_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    keras = import_keras()
+    model = keras.Sequential([keras.Input((8,), name="x"), keras.layers.Dense(6, name="small")])
+    model.quantize("int8", filters=["small"])
+    with pytest.raises(Unsupported, match=r"layer 'small' \(Dense\).*quantized.*as it was before") as caught:
+        convert(model, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_sums_along_a_negative_axis_are_not_written_node_by_node(tmp_path: Path) -> None:
+    def summed(tf: object, x: object) -> object:
+        return tf.math.acosh(tf.math.cumsum(tf.abs(x) + 1.0, -1, exclusive=True) + 2.0)  # type: ignore[attr-defined]
+
+    with pytest.raises(Unsupported, match=r"\(Cumsum\).*axis from the front alone"):
+        convert(of_function(tmp_path, summed, None, 3), tmp_path / "out")
+
+
 def test_loops_are_refused_by_name(tmp_path: Path) -> None:
     def doubled(tf: object, x: object) -> object:
         return tf.while_loop(lambda y: tf.reduce_sum(y) < 100.0, lambda y: (y * 2.0,), (x,))[0]  # type: ignore[attr-defined]
 
-    with pytest.raises(Unsupported, match=r"(Enter|While).*asynchronously"):
+    with pytest.raises(Unsupported, match=r"how often 'while' .*is known only as the model runs"):
         convert(of_function(tmp_path, doubled, None, 3), tmp_path / "out")
 
 

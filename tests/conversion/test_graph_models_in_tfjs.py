@@ -71,8 +71,9 @@ def test_names_that_mean_something_to_javascript(tmp_path: Path) -> None:
     entry = keras.Input((3,), name="1")
     first = keras.layers.Dense(2, name="2:ñ a")(entry)
     second = keras.layers.Dense(2, name="__proto__")(entry)
+    fourth = keras.layers.Dense(2, name="constructor")(entry)
     third = keras.layers.Dense(2, name="1 a")(entry)
-    check(open_model(keras.Model(entry, [first, second, third])).graph, tmp_path / "out")
+    check(open_model(keras.Model(entry, [first, second, third, fourth])).graph, tmp_path / "out")
 
 
 @pytest.mark.parametrize("spatial", [(None, None), (None, 5)])

@@ -112,6 +112,7 @@ REFUSED: dict[str, tuple[Graph, str]] = {
     "whole numbers": (chain(dense("d", "entry"), dtype="int32"), "int32"),
     "one to merge": (chain(node("Add", "m", ["entry"])), "two"),
     "name": (chain(dense("schöne Schicht", "entry")), "takes no such name"),
+    "inherited": (chain(dense("constructor", "entry")), "takes no such name, which every object"),
     "underscore": (chain(dense("_d", "entry")), "takes no such name"),
     "returned twice": (model(input_layer("entry", 3), dense("d", "entry"), outputs=["d", "d"]), "2 times"),
 }

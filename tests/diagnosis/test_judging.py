@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,12 +74,73 @@ def test_equal_terms_whose_roundings_all_go_the_same_way_are_not_suspicious() ->
     assert found.verdict == "rounding"
 
 
+def one_after_the_other(x: Array, kernel: Array, bias: Array, *, bias_first: bool) -> Array:
+    total = np.broadcast_to(bias, (len(x), kernel.shape[1])) if bias_first else np.zeros((len(x), kernel.shape[1]), F32)
+    for at in range(len(kernel)):
+        total = total + x[:, at, None] * kernel[at]
+    return total if bias_first else total + bias
+
+
+def test_sorted_terms_whose_sum_rises_and_falls_again_are_not_suspicious() -> None:
+    generator = np.random.default_rng(3)
+    kernel = np.abs(generator.normal(1, 0.2, (1000, 16))).astype(F32)
+    kernel[500:] *= -1
+    x = np.abs(generator.normal(1, 0.2, (9, 1000))).astype(F32)
+    layer = dense("d", kernel, call(TensorRef("x")), bias=np.zeros(16, F32))
+    (exact,) = layer_rounding(layer, [x], Axioms())
+    found = one_after_the_other(x, kernel, np.zeros(16, F32), bias_first=False)
+    assert judge(found, exact).verdict == "rounding"
+    assert judge(found, replace(exact, in_order=None)).verdict == "suspicious"
+    # Ten times as much is not excused by it.
+    assert judge((exact.value + 10 * (found - exact.value)).astype(F32), exact).verdict >= "suspicious"
+
+
+def test_a_sum_that_begins_with_a_large_bias_is_not_suspicious() -> None:
+    generator = np.random.default_rng(4)
+    kernel, bias = generator.normal(size=(300, 16)).astype(F32), generator.normal(size=16).astype(F32) * F32(1e4)
+    x = generator.normal(size=(9, 300)).astype(F32)
+    layer = dense("d", kernel, call(TensorRef("x")), bias=bias)
+    found = judge(one_after_the_other(x, kernel, bias, bias_first=True), layer_rounding(layer, [x], Axioms())[0])
+    assert (found.outside, found.verdict) == (0, "rounding")
+
+
+def test_products_that_are_all_lost_in_the_bias_are_not_suspicious() -> None:
+    kernel, bias = np.full((125, 4), 0.4 * 2.0**-23, F32), np.ones(4, F32)
+    x = np.ones((2, 125), F32)
+    (exact,) = layer_rounding(dense("d", kernel, call(TensorRef("x")), bias=bias), [x], Axioms())
+    found = judge(one_after_the_other(x, kernel, bias, bias_first=True), exact)
+    assert found.max_ulp is not None
+    assert found.max_ulp > 49
+    assert (found.outside, found.verdict) == (0, "rounding")
+
+
+def test_sums_below_the_smallest_normal_number_are_not_suspicious() -> None:
+    generator = np.random.default_rng(5)
+    kernel = generator.normal(size=(40, 12)).astype(F32)
+    x = (generator.normal(size=(9, 40)) * 1e-40).astype(F32)
+    (exact,) = layer_rounding(dense("d", kernel, call(TensorRef("x"))), [x], Axioms())
+    found = judge(one_after_the_other(x, kernel, np.zeros(12, F32), bias_first=True), exact)
+    assert found.verdict == "rounding"
+
+
 def test_ten_times_the_expected_error_inside_the_bound_is_suspicious() -> None:
     generator = np.random.default_rng(0)
     layer, x = a_layer(generator, 200, 0)
     (exact,) = layer_rounding(layer, [x], Axioms())
     found = judge((exact.value + 10 * np.sqrt(exact.variance)).astype(F32), exact)
     assert (found.outside, found.verdict) == (0, "suspicious")
+
+
+def test_one_error_seen_many_times_counts_once_and_with_all_its_weight() -> None:
+    """As a depthwise convolution of a constant image makes them: one channel, of one value, outweighs the others."""
+    generator = np.random.default_rng(6)
+    value = np.concatenate([np.full(5000, 1.9), generator.normal(size=1000) / 100])
+    spread = np.where(np.arange(value.size) < 5000, 1e-6, 1e-8)
+    exact = Rounding(value, np.full(value.size, 1e-4), np.square(spread), float(value.size))
+    drawn = np.where(np.arange(value.size) < 5000, 4 * spread, 0)  # one draw of four standard deviations: 6e-5
+    assert judge(value + drawn, exact).verdict == "rounding"
+    apart = replace(exact, value=value + np.arange(value.size) * 1e-7)  # as many draws as elements
+    assert judge(apart.value + drawn, apart).verdict == "suspicious"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,28 @@ def test_clean_runs_are_rounding_at_most(family: str) -> None:
         assert outcome.diagnosis is not None
         assert [entry.name for entry in outcome.diagnosis.entries if entry.verdict > "rounding"] == []
         assert len(outcome.diagnosis.entries) > 3
+        bounds = [decision.first_order for decision in outcome.diagnosis.decisions]
+        assert bounds
+        for found in bounds:
+            assert found is not None
+            assert found.bound is not None
+            assert found.change is not None
+            assert found.change <= found.bound
+
+
+def test_a_kernel_that_begins_with_the_bias_and_loses_every_product_in_it_is_no_fault() -> None:
+    import keras
+
+    entry = keras.Input((125,))
+    layer = keras.layers.Dense(16, name="d")
+    model = keras.Model(entry, layer(entry))
+    layer.set_weights([np.full((125, 16), 0.4 * 2.0**-23, np.float32), np.ones(16, np.float32)])
+    (outcome,) = check(model, "ones", ["node:wasm"]).targets
+    assert outcome.diagnosis is not None
+    (entry,) = outcome.diagnosis.entries
+    assert entry.outputs[0].own.max_ulp is not None
+    assert entry.outputs[0].own.max_ulp > 49  # where Keras, which adds the bias last, is off by none
+    assert (entry.verdict, outcome.diagnosis.verdict) == ("rounding", "rounding")
 
 
 def planted(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Folders of exact models in Node and in browsers, by the npm package and nothing else of Bittrue."""
+"""Folders of exact models in Node, in Deno and in browsers, by the npm package and nothing else of Bittrue."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 from golden_models import Built, hashes
 from npm_package import assemble
 from safetensors.numpy import save_file
+from setup import find_deno
 
 from bittrue.exact.engine import ExactModel
 from bittrue.exact.file import ExactFile, digest, write
@@ -24,7 +25,7 @@ from bittrue.runtimes.launch import CommandLineBrowser, Display
 
 __all__ = ["PLACES", "computed_in", "computed_in_python", "written"]
 
-PLACES = ("node", "chrome", "firefox")
+PLACES = ("node", "deno", "chrome", "firefox")
 _HERE = Path(__file__).parent
 
 
@@ -50,17 +51,17 @@ def computed_in_python(models: Mapping[str, Built]) -> dict[str, list[str]]:
 
 def computed_in(place: str, folder: Path) -> dict[str, Any]:
     """Hashes by model: ``whole``, ``split`` (the batch in parts), ``worker`` (of the first model), ``threads``."""
-    found = _in_node(folder) if place == "node" else _in_browser(place, folder)
+    found = _in_a_process(place, folder) if place in ("node", "deno") else _in_browser(place, folder)
     assert "error" not in found, found["error"]
     return found
 
 
-def _in_node(folder: Path) -> Any:
-    node = find_node()
-    assert node is not None
+def _in_a_process(place: str, folder: Path) -> Any:
     names = json.loads((folder / "models" / "names.json").read_text(encoding="utf-8"))
     package, models = folder / "package" / "dist" / "exact", folder / "models"
-    command = [str(node.path), str(_HERE / "everywhere.mjs"), str(package), str(models), *names]
+    node = find_node()
+    engine = [str(find_deno()), "run", "--allow-read"] if place == "deno" else [str(node.path if node else "node")]
+    command = [*engine, str(_HERE / "everywhere.mjs"), str(package), str(models), *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -90,6 +90,10 @@ CASES: list[NodeCase] = [
     NodeCase(
         "BiasAdd", lambda raw, x, b: raw.BiasAdd(value=x, bias=b, data_format="NCHW"), (normal(2, 5, 3), BIAS), "NCHW"
     ),
+    NodeCase("Cumsum", lambda raw, x: raw.Cumsum(x=x, axis=-1), (normal(3, 4),)),
+    NodeCase("Cumsum", lambda raw, x: raw.Cumsum(x=x, axis=1, reverse=True), (normal(2, 3, 4),), "from the end"),
+    NodeCase("Bucketize", lambda raw, x: raw.Bucketize(input=x, boundaries=[-0.5, 0.25, 0.5]), (normal(3, 4),)),
+    NodeCase("Bucketize", lambda raw, x: raw.Bucketize(input=x, boundaries=[1.0, 3.0]), (ints(5, 9),), "whole numbers"),
     NodeCase("Softmax", lambda raw, x: raw.Softmax(logits=x), (normal(3, 4),)),
     NodeCase("LogSoftmax", lambda raw, x: raw.LogSoftmax(logits=x), (normal(3, 4),)),
     NodeCase("MatMul", lambda raw, a, b: raw.MatMul(a=a, b=b, transpose_b=True), (normal(3, 4), normal(5, 4))),
@@ -133,6 +137,22 @@ CASES: list[NodeCase] = [
         lambda raw, x: raw.Reshape(tensor=x, shape=raw.Pack(values=[raw.Shape(input=x)[0], 12])),
         (normal(2, 3, 4),),
         "of a shape in the making",
+    ),
+    NodeCase("Fill", lambda raw, x: x + raw.Fill(dims=[2, 3], value=0.5), (normal(2, 3),)),
+    NodeCase(
+        "Fill",
+        lambda raw, x: raw.Fill(dims=raw.Pack(values=[5, raw.Shape(input=x)[0], 1]), value=0.5),
+        (normal(2, 3, 4),),
+        "as long as another tensor",
+    ),
+    NodeCase(
+        "MatrixBandPart", lambda raw, x: raw.MatrixBandPart(input=x, num_lower=1, num_upper=0), (normal(2, 4, 3),)
+    ),
+    NodeCase(
+        "MatrixBandPart",
+        lambda raw, x: raw.Cast(x=raw.MatrixBandPart(input=x, num_lower=-1, num_upper=0), DstT="float32"),
+        (flags(2, 4, 4),),
+        "of truth values, the lower triangle",
     ),
     NodeCase("Squeeze", lambda raw, x: raw.Squeeze(input=x, axis=[1]), (normal(2, 1, 3, 1),)),
     NodeCase("ExpandDims", lambda raw, x: raw.ExpandDims(input=x, axis=-2), (normal(2, 3),)),

@@ -45,7 +45,7 @@ REFUSED = [
         "dtype=",
     ),
     (layer("a", "Activation", call(X, 7), config={"activation": "relu"}), "called with 7"),
-    (dense("d", KERNEL, call(X), lora_rank=4), "lora_rank=4"),
+    (dense("d", KERNEL, call(X), quantization_config={"class_name": "Int8QuantizationConfig"}), "as it was before"),
     (layer("u", "UpSampling2D", call(X), config={"interpolation": "area"}), "interpolation='area'"),
     (layer("r", "Reshape", call(X), config={"target_shape": "flat"}), "target_shape='flat'"),
 ]

@@ -10,7 +10,8 @@ from tests.model.saved_models import IMAGE, X, exported, of_function, weights, w
 
 from bittrue.errors import ModelError, UntrustedCode, UsageError
 from bittrue.graph.truth import evaluate
-from bittrue.model import open_model
+from bittrue.model import open_model, saved_model
+from bittrue.model.framework import import_tensorflow
 from bittrue.traces import Key
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("tensorflow")]
@@ -102,6 +103,27 @@ def test_weights_that_are_missing_are_one_sentence(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"saved_model\.pb"):
         open_model(tmp_path)
+
+
+def test_more_weights_than_a_graph_can_hold_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = with_signatures(tmp_path, "apply")
+    monkeypatch.setattr(saved_model, "LARGEST", weights().nbytes)
+    assert open_model(folder).graph.outputs
+    monkeypatch.setattr(saved_model, "LARGEST", weights().nbytes - 1)
+    monkeypatch.setattr(saved_model, "frozen_signature", None)
+    with pytest.raises(ModelError, match=r"GiB of weights, .* 2 GiB .*; convert the \.keras or \.h5 file"):
+        open_model(folder)
+
+
+def test_text_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    tf = import_tensorflow()
+    spec = tf.TensorSpec([None], tf.string, name="words")
+    made = tf.function(lambda words: {"y": tf.strings.length(words)}).get_concrete_function(spec)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "words"), {"serving_default": made})
+    with pytest.raises(ModelError, match=r"input 'words' takes text .*: look words up before the model"):
+        open_model(tmp_path / "words")
 
 
 def test_sizes_that_the_signature_leaves_open_stay_open(tmp_path: Path) -> None:

@@ -175,11 +175,44 @@ def test_the_bound_of_a_loop_is_that_of_its_ops_one_after_the_other() -> None:
         pieces = ops.MatMul().error_bound(AXIOMS, state, kernel, errors=(np.broadcast_to(error, state.shape), 0.0))
         product = ops.MatMul().evaluate(state, kernel)[0]
         total = ops.Binary("add").evaluate(x[:, at], product)[0]
-        error = ops.Binary("add").error_bound(AXIOMS, x[:, at], product, errors=(0.0, pieces))
+        error = ops.Binary("add").error_bound(AXIOMS, x[:, at], product, errors=(0.0, pieces), terms=(0, 4))
         error = ops.Unary("tanh").error_bound(AXIOMS, total, errors=(error,))
         state = np.tanh(total)
     np.testing.assert_array_equal(op.error_bound(AXIOMS, x, h, kernel)[:, 1], error)
     assert op.reduction_length(x.shape, h.shape, kernel.shape) == 4
+
+
+def begun_with(bias: Array, terms: Array) -> Array:
+    """The sum over the last axis in float32, one after the other, from ``bias`` on."""
+    total = bias
+    for at in range(terms.shape[-1]):
+        total = total + terms[..., at]
+    return total
+
+
+def test_a_sum_that_begins_with_the_bias_stays_within_and_needs_what_it_is_given() -> None:
+    # Each product is lost in the bias: none of them moves it by half an ulp. Fifty ulps are lost together.
+    bias, kernel = np.ones((1, 3), np.float32), np.full((125, 3), 0.4 * 2.0**-23, np.float32)
+    x = np.ones((1, 125), np.float32)
+    products = ops.MatMul().error_bound(AXIOMS, x, kernel)
+    exact = ops.MatMul().evaluate(x, kernel)[0]
+    op, errors = ops.Binary("add"), (products, 0.0)
+    error = np.abs(begun_with(bias, (x[:, None, :] * kernel.T).astype(np.float32)) - op.evaluate(exact, bias)[0])
+    unfinished = ops.MatMul().unfinished_terms((0, 0), x.shape, kernel.shape)
+    assert np.all(error <= op.error_bound(AXIOMS, exact, bias, errors=errors, terms=(unfinished, 0)))
+    assert np.all(error > op.error_bound(AXIOMS, exact, bias, errors=errors))
+    assert op.unfinished_terms((unfinished, 0), exact.shape, bias.shape) == 126
+
+
+def test_only_what_moves_a_sum_leaves_it_open() -> None:
+    shape = (2, 6)
+    assert ops.Reshape((3, 2), 1).unfinished_terms((9,), shape) == 9
+    assert ops.Binary("add").unfinished_terms((0, 0), shape, shape) == 0
+    assert ops.Binary("multiply").unfinished_terms((9, 0), shape, shape) == 0
+    assert ops.Unary("tanh").unfinished_terms((9,), shape) == 0
+    one = np.ones(shape)
+    closed = ops.Binary("multiply").error_bound(AXIOMS, one, one)
+    np.testing.assert_array_equal(ops.Binary("multiply").error_bound(AXIOMS, one, one, terms=(9, 0)), closed)
 
 
 @pytest.mark.parametrize("wanted", [(7, 9), (3, 2), (10, 4)])

@@ -7,7 +7,7 @@ import pytest
 
 from bittrue import ops
 from bittrue.ops import Allowance, Axioms
-from bittrue.ops.variance import ROUNDING, coherent
+from bittrue.ops.variance import ROUNDING, coherent, repeats
 from bittrue.traces import Array
 
 AXIOMS = Axioms()
@@ -74,6 +74,24 @@ def test_one_rounding_has_the_mean_square_of_its_constant() -> None:
 )
 def test_few_different_products_may_round_together(weights: Array, terms: int, together: bool) -> None:
     assert coherent(terms, np.ones(9), weights) is together
+
+
+def test_the_errors_of_equal_products_add_up() -> None:
+    x, kernel, variance = np.full((3, 20), [[0.1], [0.2], [0.3]]), np.full((20, 2), 0.7), np.full((3, 20), 1e-3)
+    op = ops.MatMul()
+    carried = op.rounding_variance(AXIOMS, x, kernel, variances=(variance, 0.0))
+    np.testing.assert_allclose(carried, (20 * 0.7) ** 2 * 1e-3, rtol=1e-6)
+    mixed = np.random.default_rng(0).normal(size=(20, 2))
+    carried = op.rounding_variance(AXIOMS, x, mixed, variances=(variance, 0.0))
+    np.testing.assert_allclose(carried, np.square(mixed).sum(axis=0) * 1e-3 * np.ones((3, 1)), rtol=1e-6)
+
+
+def test_an_example_of_zeros_says_nothing_of_repeats() -> None:
+    kernel = np.arange(1.0, 301.0)
+    assert repeats(300, np.zeros((2, 300)), kernel) == 1
+    assert repeats(300, np.stack([np.zeros(300), kernel]), np.ones(300)) == 1
+    assert repeats(300, np.ones((2, 300)), np.ones(300)) == 300
+    assert repeats(300, np.zeros((0, 300)), np.ones(300)) >= 1
 
 
 def test_an_allowance_may_grow_with_the_argument() -> None:

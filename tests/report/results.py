@@ -36,9 +36,10 @@ def result(
     *,
     explain: bool = True,
     others: tuple[TargetOutcome, ...] = (),
+    depth: int = 4,
 ) -> ReportData:
-    """A check of layers d0 … d3 on the targets that ``faults`` names, each with the faults of its layers."""
-    graph, fed = chain(), x_of()
+    """A check of ``depth`` layers d0, d1, … on the targets that ``faults`` names, each with its layers' faults."""
+    graph, fed = chain(depth), x_of()
     base = run(graph, fed, "keras:tensorflow")
     outcomes = []
     for target, planted in (faults or {"node:wasm": {}}).items():
@@ -46,8 +47,8 @@ def result(
         outcomes.append(
             TargetOutcome(target, trace.provenance, (), compare(base, trace), digest=trace.digest(), trace=trace)
         )
-    classes = {"x": "InputLayer"} | {f"d{at}": "Dense" for at in range(4)}
-    model = ModelFacts("m", "Functional", "m.keras", 1088, classes)
+    classes = {"x": "InputLayer"} | {f"d{at}": "Dense" for at in range(depth)}
+    model = ModelFacts("m", "Functional", "m.keras", 272 * depth, classes)
     reference = ReferenceOutcome(base.provenance, (), None, digest=base.digest(), trace=base)
     data = ReportData("check", model, (InputFacts("x", (2, 16), "float32"),), "ones", reference, tuple(outcomes))
     data = explained(data, graph, base) if explain else data

@@ -97,7 +97,16 @@ def test_every_layer_of_every_target_is_in_it():
 
 
 def test_packing_is_undone_by_the_pages_own_script(tmp_path: Path):
-    value = {"a": [{"x": 1, "y": [None, True]}, {"x": -2.5, "y": []}, {"x": 3, "y": "</script>"}], "b": [1, {"c": 2}]}
+    value = {
+        "a": [{"x": 1, "y": [None, True]}, {"x": -2.5, "y": []}, {"x": 3, "y": "</script>"}],
+        "b": [1, {"c": 2}],
+        "deep": [
+            {"in": {"p": 1, "q": {"r": at}}, "mixed": {"s": 1} if at else 2, "$": [at], "other": {str(at): at}}
+            for at in range(4)
+        ],
+        "gaps": [{"in": None if at == 1 else {"p": at, "q": None}} for at in range(5)],
+        "empty": [{}, {}, {}, {}],
+    }
     code = (tmp_path / "run.mjs").resolve()
     source = script().replace("start(readData());", "")
     code.write_text(f"{source}\nconsole.log(JSON.stringify(unpack({as_script(packed(value))})));")
@@ -183,6 +192,10 @@ def test_a_large_report_opens_in_a_real_browser(tmp_path: Path):
         buttons[7].send_keys(Keys.ARROW_RIGHT)
         assert "layer_1 on chrome:b1" in chrome.find_element(By.ID, "detail-title").text
         assert len(chrome.find_elements(By.CSS_SELECTOR, ".chart canvas")) == 3
+        bars = chrome.find_elements(By.CSS_SELECTOR, "#overview .stretches")
+        assert len(bars) == 7  # the whole model at a glance, a bar a target
+        bars[6].find_element(By.TAG_NAME, "button").click()
+        assert "layer_0 on chrome:b6" in chrome.find_element(By.ID, "detail-title").text
         # What is promised to readers, so held here and not only measured: the best of several, as machines are shared.
         assert min(_seconds_to_open(chrome, page) for _ in range(5)) < 1
 

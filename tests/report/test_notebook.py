@@ -54,6 +54,15 @@ def test_verdict_targets_and_layers_are_there():
     assert re.search(r"d1 +Dense +bug +1\b", text)
 
 
+def test_a_fault_deep_in_a_model_is_in_view_and_the_rest_behind_a_line():
+    page = result({"node:wasm": {"d38": doubled}}, depth=40)._repr_html_()
+    view, _, hidden = page.partition("<details>")
+    assert re.search(r">d38</th>.*?bug", view)
+    assert ">d28<" in view
+    assert "10 more" in hidden
+    assert all((f">d{at}<" in view) != (f">d{at}<" in hidden) for at in range(40))
+
+
 def test_names_cannot_break_out():
     assert DATA.model is not None
     data = replace(DATA, model=replace(DATA.model, name="<img src=x onerror=alert(1)>"))

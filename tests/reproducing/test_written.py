@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +77,58 @@ def test_random_data_of_a_layer_that_is_right_shows_nothing(
 ) -> None:
     assert repro(str(saved / "spoilt.safetensors"), "first", "-o", str(tmp_path / "case"), "--redact") == 2
     assert "none of 4" in capsys.readouterr().err
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a plain web server over ``folder``, as ``python -m http.server`` is one."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def shown(chrome: Any, address: str) -> tuple[str, int, int, int]:
+    """What the page says when it is done: its first line, values as recorded, values in all, values outside."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    chrome.get(address)
+    state = "return document.getElementById('result').dataset.state"
+    WebDriverWait(chrome, 60).until(lambda page: page.execute_script(state))
+    text = chrome.find_element("id", "result").text
+    found = re.search(r"output 0: (\d+) of (\d+) values as recorded, (\d+) outside", text)
+    assert found, text
+    return text.partition("\n")[0], *map(int, found.groups())
+
+
+@pytest.mark.needs("chrome")
+def test_the_page_shows_the_fault_in_chrome_without_bittrue(saved: Path, tmp_path: Path) -> None:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    from bittrue.runtimes.discovery import find_browser, find_driver
+
+    browser, driver = find_browser("chrome"), find_driver("chrome")
+    if browser is None or driver is None:
+        pytest.skip("there is no chromedriver here")
+    for layer in ("first", "second"):
+        assert repro(str(saved / "spoilt.safetensors"), layer, "-o", str(tmp_path / layer)) == 0
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(browser.path)
+    for switch in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(switch)
+    with webdriver.Chrome(options=options, service=Service(str(driver.path))) as chrome, served(tmp_path) as address:
+        title, same, size, outside = shown(chrome, f"{address}second/index.html")
+        assert title == "second (Dense), recorded on node:wasm, now on wasm"
+        assert (same, size) == (21, 21)  # WebAssembly rounds alike in Node and in Chrome
+        assert outside > 0
+        assert shown(chrome, f"{address}first/index.html")[1:] == (24, 24, 0)
+        # Another backend, from the disk: an artifact that is wrong is wrong on every backend.
+        title, _, size, outside = shown(chrome, (tmp_path / "second" / "index.html").as_uri() + "?backend=cpu")
+        assert title.endswith("now on cpu")
+        assert (size, outside > 0) == (21, True)
+        assert chrome.get_log("browser") == []

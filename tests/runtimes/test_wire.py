@@ -162,7 +162,8 @@ def test_an_input_is_cut_into_pieces_that_join_to_its_bytes():
 
 @pytest.mark.parametrize("array", [np.zeros((0, 3), np.float32), np.asfortranarray(np.eye(3)), np.float32([[1]])[::-1]])
 def test_an_input_of_any_layout_is_sent_in_c_order(array: np.ndarray):
-    assert b"".join(bytes(wire.decode(data)[1]) for data in wire.input_frames("x", array)) == array.tobytes()
+    sent = b"".join(bytes(wire.decode(data)[1]) for data in wire.input_frames("x", array))
+    assert sent == array.astype(np.float32).tobytes()
 
 
 def test_an_input_is_sent_little_endian():
@@ -170,9 +171,32 @@ def test_an_input_is_sent_little_endian():
     assert bytes(wire.decode(frame_)[1]) == np.array([1, 2], "<f4").tobytes()
 
 
-def test_an_input_of_a_foreign_dtype_is_refused_by_name():
-    with pytest.raises(InputError, match="'ids' is int64"):
-        list(wire.input_frames("ids", np.zeros(1, np.int64)))
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (np.int64([[3, -7, 2**31 - 1]]), np.int32([[3, -7, 2**31 - 1]])),
+        (np.int8([-128, 127]), np.int32([-128, 127])),
+        (np.float16([0.1, -0.0, np.nan]), np.float32([0.0999755859375, -0.0, np.nan])),
+        (np.float64([0.5, np.inf]), np.float32([0.5, np.inf])),
+    ],
+)
+def test_an_input_is_sent_in_the_dtype_that_tensorflow_js_has_for_it(given: np.ndarray, sent: np.ndarray):
+    ((header, payload),) = [wire.decode(data) for data in wire.input_frames("x", given)]
+    assert header["dtype"] == sent.dtype.name
+    assert bytes(payload) == sent.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.int64([1, 2**31]), "'ids' is int64, .* int32, which cannot hold 1 of its values exactly"),
+        (np.float64([0.1, 0.2, 0.5, 1e300]), "'ids' is float64, .* float32, which cannot hold 3 of its values exactly"),
+        (np.complex64([1]), "'ids' is complex64"),
+    ],
+)
+def test_an_input_that_would_be_another_there_is_refused_by_name(given: np.ndarray, said: str):
+    with pytest.raises(InputError, match=said):
+        list(wire.input_frames("ids", given))
 
 
 @settings(deadline=None)

@@ -33,6 +33,7 @@ from .options import (
     save_folder,
     tfjs_version,
     trusting,
+    verbosely,
     with_custom,
 )
 from .reporting import report
@@ -120,6 +121,7 @@ def demo(**options: Any) -> int:
 @expecting
 @reporting
 @json_file
+@verbosely
 @quietly
 @edge
 def check(**options: Any) -> int:
@@ -135,10 +137,10 @@ def check(**options: Any) -> int:
     first, second = _models(options["model"], options["reference"], options["candidate"])
     held = Expecting.of(options)
     if options["batch_size"]:
-        if second is not None:
-            raise UsageError("--batch-size is for one MODEL, not for --reference and --candidate")
-        return check_streamed(options, first, held)
-    screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
+        return check_streamed(options, first, second, held)
+    screen = Screen(
+        options["quiet"], options["json_path"], options["report"], options["open_report"], options["verbose"]
+    )
     with screen.progress() as progress:
         run: Callable[..., Any] = partial(run_check, first) if second is None else partial(check_models, first, second)
         data = run(
@@ -201,13 +203,16 @@ def trace(**options: Any) -> int:
 @failing_on
 @reporting
 @json_file
+@verbosely
 @quietly
 @edge
 def compare(**options: Any) -> int:
     """Compare two saved runs: traces, recordings of a page, JSON as the document's script writes it, or .npz inputs."""
     from bittrue.pipeline import compare as run_compare
 
-    screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
+    screen = Screen(
+        options["quiet"], options["json_path"], options["report"], options["open_report"], options["verbose"]
+    )
     data = run_compare(options["reference"], options["candidate"], image=options["image"])
     return screen.finish(data, options["fail_on"])
 

@@ -90,14 +90,7 @@ class Expecting:
         """Judge the result, say and write what there is to say and write; whether it is to be failed on."""
         from bittrue.report.expectations import judge
 
-        judgement = judge(data, self.expected, date.today())
-        if self.settings.limits:
-            for line in _said(judgement, self.settings):
-                screen.say(line)
-        found = self._compared(data, screen)
-        if self.junit is not None:
-            self._write_junit(data, judgement, found, screen)
-        return not judgement.passed or bool(found and found.failures)
+        return self._concluded(data, judge(data, self.expected, date.today()), screen)
 
     def failed_over(self, data: ManyExamples, screen: Screen) -> bool:
         """As `failed`, of a result over many examples."""
@@ -110,11 +103,16 @@ class Expecting:
             for target in data.targets
             if target.verdict is not None and all(target.verdict > one for one in (most, *target.verdicts))
         ]
-        judgement = judge_calls(calls, self.expected, date.today(), whole)
+        return self._concluded(data, judge_calls(calls, self.expected, date.today(), whole), screen)
+
+    def _concluded(self, data: Any, judgement: Judgement, screen: Screen) -> bool:
         if self.settings.limits:
             for line in _said(judgement, self.settings):
                 screen.say(line)
-        return not judgement.passed
+        found = self._compared(data, screen)
+        if self.junit is not None:
+            self._write_junit(data, judgement, found, screen)
+        return not judgement.passed or bool(found and found.failures)
 
     def _compared(self, data: Any, screen: Screen) -> Changes | None:
         """What is other than in the baseline; records one where there is none."""

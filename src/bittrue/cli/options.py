@@ -23,6 +23,7 @@ __all__ = [
     "save_folder",
     "tfjs_version",
     "trusting",
+    "verbosely",
     "with_custom",
 ]
 
@@ -52,6 +53,9 @@ def reporting(command: Callable[P, Any]) -> Callable[P, Any]:
 
 
 quietly = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON, if asked).")
+verbosely = click.option(
+    "--verbose", "-v", is_flag=True, help="Print everything: each target's sentences in full, and its layers."
+)
 save_folder = click.option(
     "--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep traces and converted models in DIR."
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .edge import edge
 from .explaining import FAIL_ON
-from .options import json_file, quietly
+from .options import json_file, quietly, verbosely
 from .screen import Screen
 
 __all__ = ["report"]
@@ -33,12 +34,13 @@ __all__ = ["report"]
     show_default=True,
     help="Exit with 1 if a target's verdict is this or more serious; bits: if any bit differs.",
 )
+@verbosely
 @json_file
 @quietly
 @edge
-def report(saved: Path, out: Path, open_report: bool, fail_on: str, json_path: str | None, quiet: bool) -> int:
+def report(**options: Any) -> int:
     """Write the HTML report of the runs in the folder SAVED (of `check --save` or `demo`). Runs nothing."""
     from bittrue.pipeline import report as report_saved
 
-    screen = Screen(quiet, json_path, out, open_report)
-    return screen.finish(report_saved(saved), fail_on)
+    screen = Screen(options["quiet"], options["json_path"], options["out"], options["open_report"], options["verbose"])
+    return screen.finish(report_saved(options["saved"]), options["fail_on"])

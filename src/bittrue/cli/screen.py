@@ -25,9 +25,15 @@ class Screen:
     """Where a command prints: standard output, or standard error when the JSON goes to standard output."""
 
     def __init__(
-        self, quiet: bool, json_path: str | None, report: Path | None = None, open_report: bool = False
+        self,
+        quiet: bool,
+        json_path: str | None,
+        report: Path | None = None,
+        open_report: bool = False,
+        verbose: bool = False,
     ) -> None:
         self.quiet = quiet
+        self.verbose = verbose
         self.json_path = json_path
         self.report = report or (Path(_REPORT) if open_report else None)
         self.open_report = open_report
@@ -59,7 +65,7 @@ class Screen:
         if self.json_path and self.json_path != "-":
             write_json(self.json_path, as_data(data))
         if not self.quiet:
-            TextReporter().report(data, self.out)
+            TextReporter(full=self.verbose).report(data, self.out)
         if self.json_path == "-":
             write_json(self.json_path, as_data(data))
         self.write_report(data)

@@ -8,8 +8,6 @@ from typing import Any, ParamSpec
 
 import click
 
-from bittrue.errors import UsageError
-
 from .edge import DONE, FAILED_COMPARISON, TARGET_FAILED
 from .expecting import Expecting
 from .options import run_of
@@ -18,8 +16,6 @@ from .screen import Screen, write_json
 __all__ = ["check_streamed", "streaming"]
 
 P = ParamSpec("P")
-
-_WITHOUT = {"baseline": "--baseline", "junit": "--junit"}
 
 
 def streaming(command: Callable[P, Any]) -> Callable[P, Any]:
@@ -34,14 +30,11 @@ def streaming(command: Callable[P, Any]) -> Callable[P, Any]:
     return option(command)
 
 
-def check_streamed(options: dict[str, Any], model: Path, held: Expecting) -> int:
+def check_streamed(options: dict[str, Any], model: Path, candidate: Path | None, held: Expecting) -> int:
     """The command, where ``--batch-size`` is given."""
     from bittrue.pipeline import check_examples
     from bittrue.report.many import as_data, print_examples
 
-    for name, option in _WITHOUT.items():
-        if options[name]:
-            raise UsageError(f"--batch-size and {option} do not go together yet; run without one of the two")
     screen = Screen(options["quiet"], options["json_path"], options["report"], options["open_report"])
     with screen.progress() as progress:
         data, worst = check_examples(
@@ -49,6 +42,7 @@ def check_streamed(options: dict[str, Any], model: Path, held: Expecting) -> int
             options["inputs"],
             options["targets"] or held.settings.targets,
             batch_size=options["batch_size"],
+            candidate=candidate,
             count=options["batch"],
             against=options["against"],
             preprocessing=options["preprocessing"],
@@ -58,7 +52,7 @@ def check_streamed(options: dict[str, Any], model: Path, held: Expecting) -> int
     if options["json_path"]:
         write_json(options["json_path"], as_data(data))
     if not screen.quiet:
-        print_examples(data, screen.out)
+        print_examples(data, screen.out, full=options["verbose"])
     if worst is not None:
         screen.write_report(worst)
     failed = held.failed_over(data, screen)

@@ -16,9 +16,10 @@ from .composed import Composed, compose, weakest
 from .decisions import decisions
 from .effort import Effort
 from .examine import CallExamination
+from .first_order import first_order
 from .headline import headline
 from .input_causes import input_causes
-from .result import Diagnosis, LayerDiagnosis, Verdict
+from .result import Decision, Diagnosis, LayerDiagnosis, Verdict
 from .wiring import wire
 
 __all__ = ["diagnose", "diagnose_all", "traces_of", "undiagnosed"]
@@ -51,8 +52,15 @@ def diagnose_all(
             if found is not None:
                 entries[target].append(found)
     composed = _composed(reference, candidates, graph) if only is None else None
+    bounds = first_order(reference, candidates, graph) if only is None else {}
     return {
-        target: _diagnosis(target, reference, trace, graph, tuple(entries[target]), composed)
+        target: _diagnosis(
+            target,
+            reference,
+            trace,
+            tuple(entries[target]),
+            tuple(decisions(reference, trace, graph, composed, bounds.get(target))),
+        )
         for target, trace in candidates.items()
     }
 
@@ -89,9 +97,8 @@ def _diagnosis(
     target: str,
     reference: Trace,
     trace: Trace,
-    graph: Graph,
     entries: tuple[LayerDiagnosis, ...],
-    composed: Composed | None,
+    decided: tuple[Decision, ...],
 ) -> Diagnosis:
     notes = tuple(f"{check.name}: {check.detail}" for check in trace.checks if check.passed is False)
     verdict = max((_weight(entry) for entry in entries), default=Verdict.NO_TRUTH)
@@ -103,7 +110,7 @@ def _diagnosis(
         verdict,
         "",
         entries,
-        tuple(decisions(reference, trace, graph, composed)),
+        decided,
         assumes,
         notes,
         trace.provenance.software,

@@ -158,10 +158,21 @@ def _decided(decision: Decision) -> str:
     rows = f"{decision.rows} row" + "s" * (decision.rows != 1)
     where = f"{decision.kind} of {decision.key.layer!r}"
     if decision.changed:
-        return f"the {where} comes out differently in {decision.changed} of {rows}"
+        return f"the {where} comes out differently in {decision.changed} of {rows}{_reach(decision)}"
     safe = f", proven safe in {decision.safe}" if decision.safe else ""
     risk = f"{decision.at_risk} of {rows} at risk" if decision.at_risk else f"none of {rows} is at risk"
     return (
         f"the {where} is the same ({risk}{safe}: least margin {decision.margin:.2g}, largest difference "
-        f"{decision.difference:.2g})"
+        f"{decision.difference:.2g}{_reach(decision)})"
     )
+
+
+def _reach(decision: Decision) -> str:
+    """How far rounding may move the least margin to first order, as a clause."""
+    found = decision.first_order
+    if found is None or not found.bound:
+        return ""
+    margin = f"the least margin, {found.margin:.2g}," if decision.changed else "that margin"
+    more = ", more than it is" if found.inside else ""
+    most = next((f", most of it from {share.name!r}" for share in found.layers if share.share > 0.5), "")
+    return f"; to first order, rounding may move {margin} by up to {found.bound:.2g}{more}{most}"

@@ -19,7 +19,9 @@ __all__ = [
     "Decision",
     "Diagnosis",
     "Finding",
+    "FirstOrder",
     "LayerDiagnosis",
+    "LayerShare",
     "OutputEvidence",
     "OwnError",
     "Part",
@@ -179,6 +181,10 @@ class OutputEvidence:
     closure: float
 
 
+def _named(key: Key) -> str:
+    return key.layer + (f"#{key.call}" if key.call else "")
+
+
 @dataclass(frozen=True)
 class LayerDiagnosis:
     """One call of one layer on one target.
@@ -200,7 +206,7 @@ class LayerDiagnosis:
     @property
     def name(self) -> str:
         """The layer's path, and its call where it is not the first: ``dense``, ``dense#1``."""
-        return self.key.layer + (f"#{self.key.call}" if self.key.call else "")
+        return _named(self.key)
 
     @property
     def _first(self) -> OutputEvidence | None:
@@ -229,6 +235,54 @@ class LayerDiagnosis:
 
 
 @dataclass(frozen=True)
+class LayerShare:
+    """What the roundings of one call of a layer add to a first-order bound: a ``share`` of it, from 0 to 1."""
+
+    key: Key
+    share: float
+
+    @property
+    def name(self) -> str:
+        """As `LayerDiagnosis.name`."""
+        return _named(self.key)
+
+
+@dataclass(frozen=True)
+class FirstOrder:
+    """How far rounding may move the margin of a decision to first order, in the row where it is least. No proof.
+
+    ``row`` counts the output's rows from 0; ``margin`` is that of the reference there, between what was chosen last and
+    the best of the others, and ``change`` by how much it is another on the candidate (None: no such output). The bound
+    is Σ |∂margin/∂v| · b over all values v that the operations of all layers make, at the reference's inputs, with b
+    the rigorous bound of an operation's own rounding: ``reference`` and ``candidate`` are what each side's arithmetic
+    may do to its own margin. Terms of second order are left out; at kinks the derivative is that on one side. All
+    figures are in the units of the output.
+    ``layers`` are the calls that add most to both, the largest first. ``obstacle`` says why there is no bound, where
+    there is none (``reference`` and ``candidate`` are None then).
+    """
+
+    row: int
+    margin: float
+    change: float | None
+    reference: float | None = None
+    candidate: float | None = None
+    layers: tuple[LayerShare, ...] = ()
+    obstacle: str = ""
+
+    @property
+    def bound(self) -> float | None:
+        """By how much the margins of both sides may differ to first order, in the units of the output."""
+        if self.reference is None or self.candidate is None:
+            return None
+        return self.reference + self.candidate
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the margin lies inside the bound, so that rounding may turn the decision as far as the bound says."""
+        return None if self.bound is None else self.margin <= self.bound
+
+
+@dataclass(frozen=True)
 class Decision:
     """A decision that hangs on an output: the largest of a row (``argmax``), or the ``top-5``.
 
@@ -236,7 +290,8 @@ class Decision:
     between what was chosen and what was not (reference), ``difference`` the largest |y_c - y_r| of the output.
     ``at_risk`` decisions have a margin within twice the observed difference. ``bound`` is the largest composed
     rigorous bound of a value's error on either side (None: not composed; infinite: nothing is promised) and
-    ``safe`` the decisions whose margin exceeds what both sides' bounds allow: proven safe.
+    ``safe`` the decisions whose margin exceeds what both sides' bounds allow: proven safe. ``first_order`` bounds the
+    least margin's change to first order (None: not looked at).
     """
 
     key: Key
@@ -248,6 +303,7 @@ class Decision:
     difference: float
     bound: float | None = None
     safe: int | None = None
+    first_order: FirstOrder | None = None
 
 
 @dataclass(frozen=True)

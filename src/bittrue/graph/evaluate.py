@@ -48,20 +48,21 @@ def layer_bound(
     """
     given = errors if errors is not None else [0.0] * len(inputs)
 
-    def leaf(ref: Ref, value: Array) -> tuple[Array, Array]:
+    def leaf(ref: Ref, value: Array) -> tuple[Array, Array, int]:
         error: Array | float = 0.0
         if isinstance(ref, InputRef):
             error = given[ref.index]
         elif isinstance(ref, Constant):
             error = rounded_constant(value, axioms)
-        return value, np.asarray(error, np.float64)
+        return value, np.asarray(error, np.float64), 0
 
-    def step(node: OpNode, operands: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-        values, moved = [value for value, _ in operands], tuple(error for _, error in operands)
+    def step(node: OpNode, operands: Sequence[tuple[Array, Array, int]]) -> tuple[Array, Array, int]:
+        values, moved, terms = zip(*operands, strict=True) if operands else ((), (), ())
         exact = node.op.evaluate(*values)[0]
-        return exact, node.op.error_bound(axioms, *values, errors=moved, exact=exact)
+        bound = node.op.error_bound(axioms, *values, errors=moved, exact=exact, terms=terms)
+        return exact, bound, node.op.unfinished_terms(terms, *map(np.shape, values))
 
-    return evaluate_layer(layer, inputs, call, leaf, step)
+    return tuple((value, bound) for value, bound, _ in evaluate_layer(layer, inputs, call, leaf, step))
 
 
 def evaluate_layer(

@@ -84,7 +84,8 @@ class NodeGraph:
     """``nodes`` in an order in which each follows what it reads, unless there are loops; constants are none of them.
 
     ``constants`` holds arrays by the name of their node; ``library`` the functions that nodes call, in JSON form.
-    ``signature`` is the key of the signature that was chosen, empty where there was nothing to choose from.
+    ``signature`` is the key of the signature that was chosen, empty where there was nothing to choose from. Where loops
+    were written out, ``looping`` is the graph as it was before; where they could not be, ``obstacle`` says why.
     """
 
     name: str
@@ -94,6 +95,8 @@ class NodeGraph:
     outputs: tuple[Port, ...]
     library: Mapping[str, Any] = field(default_factory=dict, repr=False)
     signature: str = ""
+    looping: NodeGraph | None = field(default=None, repr=False)
+    obstacle: str = ""
 
     @property
     def has_loops(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 import numpy as np
@@ -24,12 +25,17 @@ class Rounding:
 
     ``bound`` is rigorous under the axioms, infinite where they promise nothing. ``variance`` is the expected square
     of the error, an estimate. ``independent``: of how many independent roundings the errors are made at least.
+    ``in_order`` evaluates the layer again and gives the variance where sums are added in the order of their terms, a
+    larger one where these are sorted, or lost in what the sum begins with (None: the same). ``terms`` as
+    `Op.unfinished_terms` says.
     """
 
     value: Array
     bound: Array
     variance: Array
     independent: float
+    in_order: Callable[[], Array] | None = None
+    terms: int = 0
 
 
 def layer_rounding(
@@ -58,12 +64,21 @@ def layer_rounding(
         op = replaced(node.op) if replaced else node.op
         values = [operand.value for operand in operands]
         exact = op.evaluate(*values)[0]
-        bound = op.error_bound(axioms, *values, errors=tuple(o.bound for o in operands), exact=exact)
+        terms = tuple(operand.terms for operand in operands)
+        bound = op.error_bound(axioms, *values, errors=tuple(o.bound for o in operands), exact=exact, terms=terms)
         variances = tuple(o.variance for o in operands)
-        variance = op.rounding_variance(usual, *values, variances=variances, exact=exact)
-        return Rounding(exact, bound, variance, _freedom(op, operands, exact, bound))
+        variance = op.rounding_variance(usual, *values, variances=variances, exact=exact, terms=terms)
+        open_terms = op.unfinished_terms(terms, *map(np.shape, values))
+        return Rounding(exact, bound, variance, _freedom(op, operands, exact, bound), terms=open_terms)
 
-    return evaluate_layer(layer, inputs, call, leaf, step)
+    def in_order(at: int) -> Array:
+        again = replace(usual, in_order=True)
+        return layer_rounding(layer, inputs, axioms, call, expected=again, replaced=replaced)[at].variance
+
+    found = evaluate_layer(layer, inputs, call, leaf, step)
+    if usual.in_order:
+        return found
+    return tuple(replace(item, in_order=partial(in_order, at)) for at, item in enumerate(found))
 
 
 def _freedom(op: Op, operands: Sequence[Rounding], exact: Array, bound: Array) -> float:

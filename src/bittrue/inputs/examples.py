@@ -90,7 +90,7 @@ class Examples(AbstractContextManager["Examples"]):
 def open_examples(spec: Spec, graph: Graph, *, count: int = 1, preprocessing: Preprocessing | None = None) -> Examples:
     """The examples that ``spec`` names, as in `load_inputs`; ``count`` of them where they are made up.
 
-    Images, .npy and .npz are read as they are needed, also compressed ones; other files are read whole. Raises
+    Files are read as they are needed, .npz that are compressed too; what is made up or given as arrays is held. Raises
     InputError as `load_inputs` does, and for inputs that do not hold equally many examples.
     """
     made_up = spec is None or isinstance(spec, Mapping) or str(spec).partition(":")[0] in ("ones", "random")
@@ -99,10 +99,10 @@ def open_examples(spec: Spec, graph: Graph, *, count: int = 1, preprocessing: Pr
         names: Callable[[int], str] = str
         if path is not None and (path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES) and preprocessing is not None:
             files = image_files(path)
-            rows: dict[str, _Rows] = {_only(graph, path): _Images(files, preprocessing)}
+            rows: dict[str, _Rows] = {_only(graph, path, "images"): _Images(files, preprocessing)}
             names = [file.name for file in files].__getitem__
-        elif path is not None and path.is_file() and path.suffix.lower() == ".npz" and preprocessing is None:
-            rows = _npz(path, stack)
+        elif path is not None and path.is_file() and path.suffix.lower() in _READERS and preprocessing is None:
+            rows = _READERS[path.suffix.lower()](path, graph, stack)
         else:
             arrays = load_inputs(spec, graph, batch=count, preprocessing=preprocessing)
             rows = {name: _Held(array) for name, array in arrays.items()}
@@ -166,7 +166,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     raise ValueError(f"its format {version} is not known")
 
 
-def _npz(path: Path, stack: ExitStack) -> dict[str, _Rows]:
+def _npz(path: Path, graph: Graph, stack: ExitStack) -> dict[str, _Rows]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
         found: dict[str, _Rows] = {}
@@ -178,13 +178,59 @@ def _npz(path: Path, stack: ExitStack) -> dict[str, _Rows]:
         raise InputError(f"{path} cannot be read ({error}); it may be truncated or hold Python objects") from error
 
 
+def _npy(path: Path, graph: Graph, stack: ExitStack) -> dict[str, _Rows]:
+    """The one array of a .npy, mapped: a row is in memory from when it is taken."""
+    name = _only(graph, path, "one tensor")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not array.ndim:
+            raise ValueError("it holds a single number")
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); it may be truncated or hold Python objects") from error
+    return {name: _Held(array)}
+
+
+class _Slices:
+    """The rows of one tensor of a safetensors file, which maps it."""
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = tensor
+        shape = tensor.get_shape()
+        if not shape:
+            raise ValueError("it holds a single number, which is no example")
+        self.count = int(shape[0])
+
+    def take(self, start: int, stop: int) -> Array:
+        rows: Array = self._tensor[start:stop]
+        return rows
+
+
+def _safetensors(path: Path, graph: Graph, stack: ExitStack) -> dict[str, _Rows]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        file = stack.enter_context(safe_open(path, framework="numpy"))
+        if "bittrue.trace" not in (file.metadata() or {}):
+            return {name: _Slices(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); it may be truncated") from error
+    return {name: _Held(array) for name, array in load_inputs(str(path), graph).items()}  # a trace maps its tensors
+
+
+_READERS: dict[str, Callable[[Path, Graph, ExitStack], dict[str, _Rows]]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".safetensors": _safetensors,
+}
+
+
 def _check_counts(rows: Mapping[str, _Rows]) -> None:
     if len({one.count for one in rows.values()}) > 1:
         told = ", ".join(f"{name!r} has {one.count}" for name, one in rows.items())
         raise InputError(f"the inputs must hold equally many examples on their first axis, but {told}")
 
 
-def _only(graph: Graph, path: Path) -> str:
+def _only(graph: Graph, path: Path, what: str) -> str:
     if len(graph.inputs) != 1:
-        raise InputError(f"{path} holds images and the model takes {len(graph.inputs)} inputs; give a .npz with each")
+        raise InputError(f"{path} holds {what} and the model takes {len(graph.inputs)} inputs; give a .npz with each")
     return graph.inputs[0].name

@@ -23,6 +23,7 @@ Spec = str | os.PathLike[str] | Mapping[str, Any] | None
 
 _KINDS = "ones, random:SEED, .npy, .npz, .safetensors, an image or a folder of images"
 _SMALL_INTEGERS = 10
+_TABLES = frozenset({"Embedding", "ReversibleEmbedding"})
 
 
 def load_inputs(
@@ -83,7 +84,7 @@ def _random(seed: str, graph: Graph, batch: int) -> dict[str, Array]:
 
 
 def _drawn(generator: np.random.Generator, entry: InputSpec, graph: Graph, shape: tuple[int, ...]) -> Array:
-    limits = [int(layer.config["input_dim"]) for layer in _readers(graph, entry.ref) if layer.class_name == "Embedding"]
+    limits = [int(layer.config["input_dim"]) for layer in _readers(graph, entry.ref) if layer.class_name in _TABLES]
     if limits:
         return generator.integers(0, min(limits), shape).astype(entry.dtype)
     match entry.dtype.kind:
@@ -91,9 +92,8 @@ def _drawn(generator: np.random.Generator, entry: InputSpec, graph: Graph, shape
             return generator.integers(0, 2, shape).astype(np.bool_)
         case "i" | "u":
             return generator.integers(0, _SMALL_INTEGERS, shape).astype(entry.dtype)
-    if entry.dtype == np.float32:
-        return generator.standard_normal(shape, np.float32)
-    return generator.standard_normal(shape).astype(entry.dtype)
+    # In float32 first: what is made up in finer dtypes can be fed where there are none.
+    return generator.standard_normal(shape, np.float32).astype(entry.dtype)
 
 
 def _readers(graph: Graph, ref: TensorRef) -> Iterator[LayerNode]:

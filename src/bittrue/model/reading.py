@@ -80,7 +80,9 @@ class _Reader:
         try:
             dtype = np.dtype(tensor.dtype)
         except TypeError:
-            raise self._error(f"input {ref.layer!r} has dtype {tensor.dtype}, which NumPy does not have") from None
+            message = f"input {ref.layer!r} takes {tensor.dtype}, which TensorFlow.js models and NumPy do not have"
+            advice = "look words up before the model, and give the part of it that takes their numbers"
+            raise self._error(f"{message}: {advice if tensor.dtype == 'string' else 'give it numbers'}") from None
         return InputSpec(ref.layer, tuple(tensor.shape), dtype, ref)
 
     def _error(self, message: str) -> ModelError:

@@ -6,6 +6,7 @@ reach other machines is refused, as a Keras file with code in it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from bittrue.errors import ModelError, UntrustedCode, UsageError
 from bittrue.graph.nodegraph import NodeGraph, Port, dtype_called
 
 from .framework import import_tensorflow
-from .freezing import frozen_signature, tensorflow_errors
-from .graphdef.protobuf import nodes_of_graph_def
+from .freezing import frozen_signature, node_graph, tensorflow_errors
+from .graphdef.protobuf import LARGEST
 
 __all__ = ["SAVED_MODEL", "is_saved_model", "load_saved_model", "split_signature"]
 
@@ -67,9 +68,10 @@ def load_saved_model(path: Path, signature: str | None, *, trust: bool) -> NodeG
             _refuse_reaching_out(meta, path)
         chosen = _chosen(meta.signature_def, signature, path)
         entry = meta.signature_def[chosen]
+        _refuse_larger(meta.graph_def, entry, path)
         graph_def = frozen_signature(path, list(meta.meta_info_def.tags), chosen)
         inputs, outputs = list(_ports(entry.inputs, path)), list(_ports(entry.outputs, path))
-        return nodes_of_graph_def(graph_def, inputs, outputs, path.resolve().name, chosen)
+        return node_graph(graph_def, entry, inputs, outputs, path.resolve().name, chosen)
 
 
 def _meta_graph(path: Path) -> Any:
@@ -136,6 +138,37 @@ def _refuse_reaching_out(meta: Any, path: Path) -> None:
             "allow it with --trust if you know where it comes from",
             path=str(path),
         )
+
+
+def _refuse_larger(graph_def: Any, signature: Any, path: Path) -> None:
+    """Raises ModelError, before anything is loaded, for more variables than TensorFlow can turn into constants."""
+    nodes = {node.name: node for node in graph_def.node}
+    waiting = [info.name for info in signature.outputs.values()]
+    reached: set[str] = set()
+    nbytes = 0
+    while waiting:
+        name = waiting.pop().lstrip("^").partition(":")[0]
+        if name in reached or name not in nodes:
+            continue
+        reached.add(name)
+        waiting += nodes[name].input
+        nbytes += _variable_bytes(nodes[name])
+    if nbytes > LARGEST:
+        raise ModelError(
+            f"{path} holds {nbytes / 2**30:.1f} GiB of weights, and TensorFlow makes no more than 2 GiB part of a "
+            "graph; convert the .keras or .h5 file that it was made from",
+            path=str(path),
+        )
+
+
+def _variable_bytes(node: Any) -> int:
+    from tensorflow.core.framework import types_pb2
+
+    if node.op != "VarHandleOp":
+        return 0
+    dtype = dtype_called(types_pb2.DataType.Name(node.attr["dtype"].type))
+    size: int = math.prod(max(dim.size, 0) for dim in node.attr["shape"].shape.dim)
+    return size * (dtype.itemsize if dtype else 0)
 
 
 def _ops(graph_def: Any) -> Iterator[str]:

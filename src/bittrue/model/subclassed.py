@@ -11,8 +11,7 @@ from bittrue.errors import Unsupported
 from bittrue.graph.nodegraph import NodeGraph, Port
 
 from .framework import import_keras, import_tensorflow
-from .freezing import check_backend, frozen_trace, simplified, tensorflow_errors
-from .graphdef.protobuf import nodes_of_graph_def
+from .freezing import check_backend, frozen_trace, node_graph, tensorflow_errors
 
 __all__ = ["is_subclassed", "traced"]
 
@@ -55,10 +54,9 @@ def _nodes(tf: Any, function: Any, inputs: list[str], outputs: list[str], name: 
             {f"i{at}": describe(tensor) for at, tensor in enumerate(frozen.inputs)},
             {f"o{at}": describe(tensor) for at, tensor in enumerate(frozen.outputs)},
         )
-    graph_def = simplified(frozen.graph.as_graph_def(), signature)
     ins = [_port(key, tensor) for key, tensor in zip(inputs, frozen.inputs, strict=True)]
     outs = [_port(key, tensor) for key, tensor in zip(outputs, frozen.outputs, strict=True)]
-    return nodes_of_graph_def(graph_def, ins, outs, name)
+    return node_graph(frozen.graph.as_graph_def(), signature, ins, outs, name)
 
 
 def _port(key: str, tensor: Any) -> Port:

@@ -9,7 +9,7 @@ sum of their magnitudes, in any order of summation, fused or not.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
 from types import MappingProxyType
@@ -19,6 +19,9 @@ import numpy as np
 
 from bittrue.errors import ModelError
 from bittrue.traces import Array
+
+from .gradients import Seen
+from .variance import joined_variance
 
 __all__ = ["Allowance", "Axioms", "ExactOp", "Op", "Shape", "TensorSpec", "broadcast", "promote", "same_size"]
 
@@ -92,7 +95,9 @@ class Axioms:
     roots, in units of ``unit_roundoff`` (1 where they are correctly rounded). ``smallest_normal``: below it
     operands and results may be flushed to zero; ``largest``: above it nothing is promised. ``functions``: of each
     elementary function, its allowance by its name in `bittrue.ops.unary`, ``function`` for those not named. They
-    are assumptions about ordinary CPU libraries, not theorems; a backend's own table replaces them.
+    are assumptions about ordinary CPU libraries, not theorems; a backend's own table replaces them. ``in_order``
+    concerns expectations alone: sums of products are added as kernels do it, in the order in which their terms lie in
+    memory, to the bias if there is one; otherwise in any order.
     """
 
     unit_roundoff: float = 2.0**-24
@@ -101,6 +106,7 @@ class Axioms:
     largest: float = (2 - 2.0**-23) * 2.0**127
     function: Allowance = Allowance()
     functions: Mapping[str, Allowance] = field(default_factory=lambda: _FUNCTIONS)
+    in_order: bool = False
 
     def gamma(self, roundings: float) -> float:
         """γₙ of Higham (lemma 3.1) for ``roundings``, plus the same for the float64 evaluation it is held against."""
@@ -110,6 +116,14 @@ class Axioms:
         """Bound of a sum of ``terms`` whose magnitudes add up to ``magnitudes``; infinite where it may overflow."""
         bound = self.gamma(roundings) * magnitudes + 2 * terms * self.smallest_normal
         return np.where(magnitudes > self.largest, inf, bound)
+
+    def flushed_variance(self, terms: int) -> float:
+        """Expected squared error of a sum of ``terms`` near or below the smallest normal number.
+
+        Ulps no longer shrink with the values there, and values may be flushed altogether: anything within what `sums`
+        allows is taken as equally likely. Nothing beside the roundings of larger values.
+        """
+        return (2 * terms * self.smallest_normal) ** 2 / 3
 
     def allowed(self, function: str, magnitudes: Array | float, arguments: Array | float = 0.0) -> Array:
         """Bound of ``function`` at ``arguments`` where its result is of size ``magnitudes``.
@@ -163,13 +177,14 @@ class Op(ABC):
         *arrays: Array,
         errors: tuple[Array | float, ...] | None = None,
         exact: Array | None = None,
+        terms: tuple[int, ...] | None = None,
     ) -> Array:
         """Elementwise bound on the distance of the computed from the exact result, for one evaluation under ``axioms``.
 
         ``exact`` is `evaluate` on ``arrays``, for callers that have it. ``errors`` bound how far the operands of the
         computation may lie from ``arrays`` (None: not at all), so that bounds compose. For a boolean operand a
-        positive error says that it may be the other truth value. Infinite where nothing is promised; 0 for integral
-        results.
+        positive error says that it may be the other truth value. ``terms`` are the operands' `unfinished_terms` (None:
+        all are finished). Infinite where nothing is promised; 0 for integral results.
         """
         exact = self.evaluate(*arrays)[0] if exact is None else exact
         operands = tuple(widened(array) for array in arrays)
@@ -177,6 +192,8 @@ class Op(ABC):
         with np.errstate(all="ignore"):
             moved = tuple(_flushed(axioms, array, error) for array, error in zip(operands, given, strict=True))
             bound = self._bound(axioms, exact, operands, moved)
+            for at, into in self._joining(terms or ()):
+                bound = bound + axioms.gamma((terms or ())[into]) * (np.abs(operands[at]) + moved[at])
         return np.where(np.isnan(bound), inf, bound)
 
     def _bound(self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
@@ -197,11 +214,13 @@ class Op(ABC):
         *arrays: Array,
         variances: tuple[Array | float, ...] | None = None,
         exact: Array | None = None,
+        terms: tuple[int, ...] | None = None,
     ) -> Array:
         """Expected square of the error of one evaluation under ``axioms``, elementwise: no bound, and no proof.
 
         A rounding of size ulp contributes ulp² / 12. ``variances`` are those of the operands (None: exact), taken as
         independent of the op's own roundings. Where roundings may go the same way it errs on the large side.
+        ``exact`` and ``terms`` as for `error_bound`.
         """
         exact = self.evaluate(*arrays)[0] if exact is None else exact
         operands = tuple(widened(array) for array in arrays)
@@ -209,7 +228,20 @@ class Op(ABC):
         moved = tuple(np.broadcast_to(np.float64(v), a.shape) for v, a in zip(given, operands, strict=True))
         with np.errstate(all="ignore"):
             variance = self._variance(axioms, exact, operands, moved)
+            for at, into in self._joining(terms or ()):
+                variance = variance + joined_variance(axioms, operands[at], operands[into], (terms or ())[into])
         return np.where(np.isnan(variance), inf, variance)
+
+    def unfinished_terms(self, terms: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        """Of how many terms the result is a sum that may go on: kernels begin a sum with the bias, or end with it.
+
+        ``terms`` and ``shapes`` are those of the operands. 0 for what is no sum of products, or is finished.
+        """
+        return 0
+
+    def _joining(self, terms: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Which operand may stand in which other one's sum before its terms."""
+        return []
 
     def _variance(
         self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
@@ -229,6 +261,39 @@ class Op(ABC):
     def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
         """At least how many independent roundings make the errors of a ``result``, for operands of ``shapes``."""
         return prod(result)
+
+    def pullback(
+        self,
+        *arrays: Array,
+        gradient: Array,
+        exact: Array | None = None,
+        wanted: Sequence[bool] | None = None,
+        terms: tuple[int, ...] = (),
+        seen: Seen | None = None,
+    ) -> tuple[Array | None, ...]:
+        """The vector-Jacobian product Jᵀ·``gradient`` at ``arrays``: for each operand float64, of the operand's shape.
+
+        ``gradient`` is that of some number with respect to the result and has its shape; what comes back is that of the
+        number with respect to each operand. None for an operand that is no float or not ``wanted`` (None: all are), and
+        for all where the result is no float. ``exact`` as for `error_bound`. At a kink it is the derivative towards
+        larger operands, at a tie that of the first; a jump counts with the derivative beside it. ``seen`` is told of
+        the op, with ``terms`` as for `error_bound`. Raises ModelError for an op that has no derivative here.
+        """
+        exact = self.evaluate(*arrays)[0] if exact is None else exact
+        operands = tuple(widened(array) for array in arrays)
+        asked = wanted if wanted is not None else (True,) * len(operands)
+        floats = [operand.dtype.kind == exact.dtype.kind == "f" for operand in operands]
+        if seen is not None and exact.dtype.kind == "f":
+            seen(self, operands, exact, gradient, terms)
+        with np.errstate(all="ignore"):
+            return tuple(
+                self._pullback(at, operands, exact, gradient) if want and is_float else None
+                for at, (want, is_float) in enumerate(zip(asked, floats, strict=True))
+            )
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        """Jᵀ·``gradient`` with respect to operand ``at``, a float as the result is."""
+        raise ModelError(f"{self} has no derivative here")
 
     def refused(self, *specs: TensorSpec, because: str) -> ModelError:
         """The error for inputs that do not fit, as one sentence."""
@@ -253,11 +318,27 @@ class Op(ABC):
 class ExactOp(Op):
     """An op that moves values and rounds nothing: what its operands carry is moved the same way."""
 
+    def unfinished_terms(self, terms: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        """Those of its one operand, in another place."""
+        return terms[0] if len(terms) == 1 else 0
+
     def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
         return np.asarray(self._evaluate(*errors), np.float64)
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         return np.zeros_like(size)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        """Every element goes back to where it came from: the op, fed with the numbers of elements, tells where."""
+        size = operands[at].size
+        fed = [np.full(operand.shape, -1) for operand in operands]
+        fed[at] = np.arange(size).reshape(operands[at].shape)
+        sources = self._evaluate(*fed).reshape(-1)
+        kept = sources >= 0
+        everything = bool(kept.all())
+        from_there = gradient.reshape(-1) if everything else gradient.reshape(-1)[kept]
+        pulled = np.bincount(sources if everything else sources[kept], from_there, size)
+        return pulled.reshape(operands[at].shape)
 
 
 def widened(array: Array) -> Array:

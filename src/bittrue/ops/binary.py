@@ -12,6 +12,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .gradients import scaled, summed_to
 
 __all__ = ["OPERATIONS", "Binary"]
 
@@ -73,6 +74,36 @@ class Binary(Op):
                 corners = [np.abs(power - exact) for power in powers]
                 worst: Array = np.max(np.stack(np.broadcast_arrays(*corners)), axis=0)
                 return np.where((da > 0) | (db > 0), np.where(a - da > 0, worst, np.inf), 0.0)
+
+    def unfinished_terms(self, terms: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
+        """Those of both operands of a sum, if one is a sum of products."""
+        return sum(terms) + terms.count(0) if any(terms) and self.operation in ("add", "subtract") else 0
+
+    def _joining(self, terms: tuple[int, ...]) -> list[tuple[int, int]]:
+        # Two sums of products are each finished before they meet: no kernel is known that runs one into the other.
+        if self.operation not in ("add", "subtract") or not any(terms) or all(terms):
+            return []
+        return [(terms.index(0), 1 - terms.index(0))]
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        return summed_to(scaled(gradient, self._derivative(at, operands[0], operands[1], exact)), operands[at].shape)
+
+    def _derivative(self, at: int, a: Array, b: Array, exact: Array) -> Array | float:
+        """Of the result with respect to operand ``at``."""
+        match self.operation:
+            case "add":
+                return 1.0
+            case "subtract":
+                return -1.0 if at else 1.0
+            case "multiply":
+                return a if at else b
+            case "divide":
+                return -exact / b if at else 1 / b
+            case "maximum" | "minimum":
+                first = a >= b if self.operation == "maximum" else a <= b
+                return np.where(first, 0.0, 1.0) if at else np.where(first, 1.0, 0.0)
+            case _:
+                return np.where(a > 0, exact * np.log(a), 0.0) if at else b * np.power(a, b - 1)
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         match self.operation:

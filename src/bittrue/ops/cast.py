@@ -40,3 +40,6 @@ class Cast(ExactOp):
             return np.where((np.abs(x) <= error) & (error > 0), 1.0, 0.0)
         low, high = (np.abs(np.trunc(x + sign * error) - np.trunc(x)) for sign in (-1, 1))
         return np.asarray(np.maximum(low, high), np.float64)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        return gradient

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
 
 import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, promote, same_size
+from .base import TensorSpec, promote, same_size
+from .bilinear import Bilinear
 from .matmul import product
-from .variance import coherent, sum_variance
 from .window import Padding, dilated, output_sizes, pad, paddings, taps
 
 __all__ = ["Conv"]
@@ -21,13 +21,12 @@ _BLOCK = 2**23  # elements of one block of examples: bounds the copies at some 6
 
 
 @dataclass(frozen=True)
-class Conv(Op):
+class Conv(Bilinear):
     """Convolution of x (batch, spatial…, C) with a kernel (taps…, C / groups, N) to (batch, spatial…, N).
 
     Output channel n belongs to group n // (N / groups); a depthwise convolution has groups = C.
     """
 
-    arity: ClassVar[tuple[int, int | None]] = (2, 2)
     strides: tuple[int, ...]
     padding: Padding = "valid"
     dilation: tuple[int, ...] = ()
@@ -55,22 +54,28 @@ class Conv(Op):
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return prod(shapes[1][:-1])
 
+    def _places(self, shape: tuple[int, ...]) -> Array:
+        return np.arange(prod(shape[:-1])).reshape(*shape[:-1], 1)
+
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays
-        each = max(1, prod(x.shape[1:]) + prod(x.shape[1:-1]) * kernel.shape[-1])
-        step = max(1, _BLOCK // each)
-        blocks = [self._block(x[start : start + step], kernel) for start in range(0, max(len(x), 1), step)]
+        blocks = [self._block(x[examples], kernel) for examples in _blocks(x, kernel)]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def _block(self, x: Array, kernel: Array) -> Array:
-        window, extents = kernel.shape[:-2], dilated(kernel.shape[:-2], self.dilation)
-        amounts = paddings(self.padding, x.shape[1:-1], extents, self.strides)
         shape = self.infer(TensorSpec.of(x), TensorSpec.of(kernel))[0].shape
         sizes = tuple(size for size in shape[1:-1] if size is not None)
         result = np.zeros((len(x), *sizes, kernel.shape[-1]))
-        for tap, view in taps(pad(x, amounts, 0.0), window, self.strides, self.dilation, sizes):
+        for tap, view in self._taps(pad(x, self._amounts(x, kernel), 0.0), kernel, sizes):
             result += self._tap(view, kernel[tap])
         return result
+
+    def _amounts(self, x: Array, kernel: Array) -> tuple[tuple[int, int], ...]:
+        extents = dilated(kernel.shape[:-2], self.dilation)
+        return paddings(self.padding, x.shape[1:-1], extents, self.strides)
+
+    def _taps(self, padded: Array, kernel: Array, sizes: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Array]]:
+        return taps(padded, kernel.shape[:-2], self.strides, self.dilation, sizes)
 
     def _tap(self, view: Array, weights: Array) -> Array:
         if self.groups == 1:
@@ -82,27 +87,42 @@ class Conv(Op):
         result = grouped * split[0] if depth == 1 else np.einsum("...gk,kgn->...gn", grouped, split, optimize=True)
         return np.asarray(result).reshape(*view.shape[:-1], filters)
 
-    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        (x, kernel), (dx, dk) = arrays, errors
-        carried = np.zeros(exact.shape)
-        if np.any(dx):
-            carried = self._evaluate(dx, np.abs(kernel))
-        if np.any(dk):
-            carried = carried + self._evaluate(np.abs(x) + dx, dk)
-        return carried * (1 + self.reduction_length(x.shape, kernel.shape) * 2.0**-52)
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        x, kernel = operands
+        to = self._to_kernel if at else self._to_input
+        blocks = [to(x[examples], kernel, gradient[examples]) for examples in _blocks(x, kernel)]
+        return np.asarray(sum(blocks)) if at else np.concatenate(blocks)
 
-    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
-        length = self.reduction_length(*(array.shape for array in magnitudes))
-        return axioms.sums(self._evaluate(*magnitudes), length + 1, length)
+    def _to_input(self, x: Array, kernel: Array, gradient: Array) -> Array:
+        amounts = self._amounts(x, kernel)
+        sizes = (size + sum(pair) for size, pair in zip(x.shape[1:-1], amounts, strict=True))
+        padded = np.zeros((len(x), *sizes, x.shape[-1]))
+        for tap, view in self._taps(padded, kernel, gradient.shape[1:-1]):
+            view += self._tap_back(gradient, kernel[tap])
+        inside = (slice(low, low + size) for size, (low, _) in zip(x.shape[1:-1], amounts, strict=True))
+        return padded[(slice(None), *inside)]
 
-    def _variance(
-        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
-    ) -> Array:
-        (a, b), (va, vb) = operands, variances
-        terms = self.reduction_length(a.shape, b.shape)
-        a2, b2 = np.square(a), np.square(b)
-        squares = self._evaluate(a2, b2)
-        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
-        if np.any(va):
-            variance = variance + self._evaluate(va, b2)
-        return variance + self._evaluate(a2, vb) if np.any(vb) else variance
+    def _tap_back(self, gradient: Array, weights: Array) -> Array:
+        if self.groups == 1:
+            return product(gradient, weights.T)
+        grouped = gradient.reshape(*gradient.shape[:-1], self.groups, -1)
+        split = weights.reshape(len(weights), self.groups, -1)
+        if grouped.shape[-1] == 1 == len(weights):
+            return np.asarray(gradient * weights[0])
+        back = np.einsum("...gn,kgn->...gk", grouped, split, optimize=True)
+        return np.asarray(back).reshape(*gradient.shape[:-1], -1)
+
+    def _to_kernel(self, x: Array, kernel: Array, gradient: Array) -> Array:
+        result = np.zeros(kernel.shape)
+        grouped = gradient.reshape(-1, self.groups, kernel.shape[-1] // self.groups)
+        for tap, view in self._taps(pad(x, self._amounts(x, kernel), 0.0), kernel, gradient.shape[1:-1]):
+            met = view.reshape(-1, self.groups, kernel.shape[-2])
+            result[tap] = np.einsum("pgk,pgn->kgn", met, grouped, optimize=True).reshape(result[tap].shape)
+        return result
+
+
+def _blocks(x: Array, kernel: Array) -> Iterator[slice]:
+    """The examples, as many at a time as fit."""
+    each = max(1, prod(x.shape[1:]) + prod(x.shape[1:-1]) * kernel.shape[-1])
+    step = max(1, _BLOCK // each)
+    return (slice(start, start + step) for start in range(0, max(len(x), 1), step))

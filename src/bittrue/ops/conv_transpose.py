@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product as positions
 from math import prod
-from typing import ClassVar
 
 import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, promote, same_size
+from .base import TensorSpec, promote, same_size
+from .bilinear import Bilinear
 from .matmul import product
-from .variance import coherent, sum_variance
-from .window import dilated
+from .window import dilated, taps
 
 __all__ = ["ConvTranspose"]
 
 
 @dataclass(frozen=True)
-class ConvTranspose(Op):
+class ConvTranspose(Bilinear):
     """x (batch, spatial…, C) and a kernel (taps…, N, C) give (batch, spatial…, N).
 
     Unpadded, the result has (n - 1)·stride + extent elements on an axis. ``crop`` (low, high) takes elements
     off its ends; a negative one adds that many zeros.
     """
 
-    arity: ClassVar[tuple[int, int | None]] = (2, 2)
     strides: tuple[int, ...]
     crop: tuple[tuple[int, int], ...]
     dilation: tuple[int, ...] = ()
@@ -55,18 +53,25 @@ class ConvTranspose(Op):
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return prod(shapes[1][:-2]) * shapes[1][-1]
 
+    def _places(self, shape: tuple[int, ...]) -> Array:
+        return np.arange(prod(shape[:-2]) * shape[-1]).reshape(*shape[:-2], 1, shape[-1])
+
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays
-        window = kernel.shape[:-2]
-        extents = dilated(window, self.dilation)
-        spans = [(size - 1) * stride for size, stride in zip(x.shape[1:-1], self.strides, strict=True)]
-        sizes = [span + extent for span, extent in zip(spans, extents, strict=True)]
-        full = np.zeros((len(x), *sizes, kernel.shape[-2]))
-        for tap in positions(*map(range, window)):
-            starts = [offset * step for offset, step in zip(tap, self.dilation, strict=True)]
-            cut = (slice(s, s + n + 1, step) for s, n, step in zip(starts, spans, self.strides, strict=True))
-            full[(slice(None), *cut)] += product(x, kernel[tap].T)
+        full = np.zeros((len(x), *self._full(x, kernel), kernel.shape[-2]))
+        for tap, view in self._taps(full, x, kernel):
+            view += product(x, kernel[tap].T)
         return self._cropped(full)
+
+    def _full(self, x: Array, kernel: Array) -> list[int]:
+        """Spatial sizes of the result before it is cropped."""
+        extents = dilated(kernel.shape[:-2], self.dilation)
+        spans = zip(x.shape[1:-1], self.strides, extents, strict=True)
+        return [(size - 1) * stride + extent for size, stride, extent in spans]
+
+    def _taps(self, full: Array, x: Array, kernel: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
+        """Every position in the kernel with the view of ``full`` that it spreads ``x`` over."""
+        return taps(full, kernel.shape[:-2], self.strides, self.dilation, x.shape[1:-1])
 
     def _cropped(self, full: Array) -> Array:
         extra = [(max(-low, 0), max(-high, 0)) for low, high in self.crop]
@@ -77,23 +82,19 @@ class ConvTranspose(Op):
         )
         return padded[(slice(None), *cut)]
 
-    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        (x, kernel), (dx, dk) = arrays, errors
-        carried = self._evaluate(dx, np.abs(kernel)) + self._evaluate(np.abs(x) + dx, dk)
-        return carried * (1 + self.reduction_length(x.shape, kernel.shape) * 2.0**-52)
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        x, kernel = operands
+        result = np.zeros(operands[at].shape)
+        for tap, view in self._taps(self._uncropped(gradient, self._full(x, kernel)), x, kernel):
+            if at == 0:
+                result += product(view, kernel[tap])
+            else:
+                result[tap] = view.reshape(-1, view.shape[-1]).T @ x.reshape(-1, x.shape[-1])
+        return result
 
-    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
-        length = self.reduction_length(*(array.shape for array in magnitudes))
-        return axioms.sums(self._evaluate(*magnitudes), length + 1, length)
-
-    def _variance(
-        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
-    ) -> Array:
-        (a, b), (va, vb) = operands, variances
-        terms = self.reduction_length(a.shape, b.shape)
-        a2, b2 = np.square(a), np.square(b)
-        squares = self._evaluate(a2, b2)
-        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
-        if np.any(va):
-            variance = variance + self._evaluate(va, b2)
-        return variance + self._evaluate(a2, vb) if np.any(vb) else variance
+    def _uncropped(self, gradient: Array, sizes: list[int]) -> Array:
+        """The gradient of all that was there before elements were taken off, and without those that were added."""
+        off = [(max(low, 0), max(high, 0)) for low, high in self.crop]
+        padded = np.pad(gradient, ((0, 0), *off, (0, 0)))
+        inside = (slice(max(-low, 0), max(-low, 0) + size) for (low, _), size in zip(self.crop, sizes, strict=True))
+        return padded[(slice(None), *inside)]

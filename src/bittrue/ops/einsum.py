@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
 
 import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, promote, same_size
-from .variance import coherent, sum_variance
+from .base import TensorSpec, promote, same_size
+from .bilinear import Bilinear
 
 __all__ = ["Einsum"]
 
 
 @dataclass(frozen=True)
-class Einsum(Op):
+class Einsum(Bilinear):
     """``equation`` in explicit form, a letter an axis, none twice in a term: ``"bth,hnd->btnd"``."""
 
-    arity: ClassVar[tuple[int, int | None]] = (2, 2)
     equation: str
 
     def __post_init__(self) -> None:
@@ -54,26 +52,19 @@ class Einsum(Op):
         sizes = {x: n for term, shape in zip(operands, shapes, strict=True) for x, n in zip(term, shape, strict=True)}
         return prod(size for letter, size in sizes.items() if letter not in output)
 
+    def _places(self, shape: tuple[int, ...]) -> Array:
+        _, second, output = self._terms
+        sizes = tuple(1 if letter in output else size for letter, size in zip(second, shape, strict=True))
+        return np.arange(prod(sizes)).reshape(sizes)
+
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(np.einsum(self.equation, *arrays, optimize=True))
 
-    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        (a, b), (da, db) = arrays, errors
-        carried = self._evaluate(da, np.abs(b)) + self._evaluate(np.abs(a) + da, db)
-        return carried * (1 + self.reduction_length(a.shape, b.shape) * 2.0**-52)
-
-    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
-        length = self.reduction_length(*(array.shape for array in magnitudes))
-        return axioms.sums(self._evaluate(*magnitudes), length + 1, length)
-
-    def _variance(
-        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
-    ) -> Array:
-        (a, b), (va, vb) = operands, variances
-        terms = self.reduction_length(a.shape, b.shape)
-        a2, b2 = np.square(a), np.square(b)
-        squares = self._evaluate(a2, b2)
-        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
-        if np.any(va):
-            variance = variance + self._evaluate(va, b2)
-        return variance + self._evaluate(a2, vb) if np.any(vb) else variance
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        *terms, output = self._terms
+        mine, other = terms[at], terms[1 - at]
+        # An axis that no other term has was summed alone: what comes back is the same all along it.
+        met = [letter for letter in mine if letter in output + other]
+        back = np.einsum(f"{output},{other}->{''.join(met)}", gradient, operands[1 - at], optimize=True)
+        alone = tuple(axis for axis, letter in enumerate(mine) if letter not in met)
+        return np.broadcast_to(np.expand_dims(back, alone), operands[at].shape)

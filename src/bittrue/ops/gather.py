@@ -39,3 +39,9 @@ class Gather(ExactOp):
         moved = np.asarray(errors[0][arrays[1]])
         doubtful = np.asarray(errors[1] > 0).reshape(*arrays[1].shape, *(1,) * (arrays[0].ndim - 1))
         return np.where(doubtful, np.inf, moved)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        table, index = operands
+        pulled = np.zeros(table.shape)
+        np.add.at(pulled, index, gradient)  # a row may have been taken several times
+        return pulled

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, broadcast, promote, same_size
-from .variance import coherent, sum_variance
+from .base import TensorSpec, broadcast, promote, same_size
+from .bilinear import Bilinear
+from .gradients import summed_to
 
 __all__ = ["MatMul"]
 
 
 @dataclass(frozen=True)
-class MatMul(Op):
+class MatMul(Bilinear):
     """(…, M, K) times (…, K, N) gives (…, M, N), leading axes broadcast; a first operand (…, K) with a matrix too."""
-
-    arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def _infer(self, *specs: TensorSpec) -> TensorSpec:
         a, b = specs
@@ -35,33 +33,19 @@ class MatMul(Op):
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return shapes[0][-1]
 
+    def _places(self, shape: tuple[int, ...]) -> Array:
+        return np.arange(shape[-2])[:, None]
+
     def _evaluate(self, *arrays: Array) -> Array:
         return product(*arrays)
 
-    def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
-        (a, b), (da, db) = arrays, errors
-        carried = np.zeros(exact.shape)
-        if np.any(da):
-            carried = product(da, np.abs(b))
-        if np.any(db):
-            carried = carried + product(np.abs(a) + da, db)
-        return np.asarray(carried * (1 + a.shape[-1] * 2.0**-52))
-
-    def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
-        length = magnitudes[0].shape[-1]
-        return axioms.sums(product(*magnitudes), length + 1, length)
-
-    def _variance(
-        self, axioms: Axioms, exact: Array, operands: tuple[Array, ...], variances: tuple[Array, ...]
-    ) -> Array:
-        (a, b), (va, vb) = operands, variances
-        terms = self.reduction_length(a.shape, b.shape)
-        a2, b2 = np.square(a), np.square(b)
-        squares = self._evaluate(a2, b2)
-        variance = sum_variance(axioms.unit_roundoff, exact, squares, terms, together=coherent(terms, a, b))
-        if np.any(va):
-            variance = variance + self._evaluate(va, b2)
-        return variance + self._evaluate(a2, vb) if np.any(vb) else variance
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        a, b = operands
+        if at == 0:
+            return summed_to(product(gradient, np.swapaxes(b, -1, -2)), a.shape)
+        if b.ndim == 2:
+            return np.asarray(a.reshape(-1, a.shape[-1]).T @ gradient.reshape(-1, b.shape[-1]))
+        return summed_to(np.swapaxes(a, -1, -2) @ gradient, b.shape)
 
 
 def product(a: Array, b: Array) -> Array:

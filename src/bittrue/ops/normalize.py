@@ -11,6 +11,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .gradients import scaled, summed_to
 
 __all__ = ["Normalize"]
 
@@ -64,6 +65,18 @@ class Normalize(Op):
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Normalize bounds both parts at once")
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        x, mean, variance, scale, _ = operands
+        inverse = 1 / np.sqrt(variance + self.epsilon)
+        derivatives = (
+            lambda: scale * inverse,
+            lambda: -scale * inverse,
+            lambda: -(x - mean) * scale * inverse**3 / 2,
+            lambda: (x - mean) * inverse,
+            lambda: 1.0,
+        )
+        return summed_to(scaled(gradient, derivatives[at]()), operands[at].shape)
 
     def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
         return prod(shapes[2])

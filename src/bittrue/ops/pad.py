@@ -36,3 +36,7 @@ class Pad(ExactOp):
 
     def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
         return np.pad(errors[0], self.widths)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        inside = (slice(low, low + size) for size, (low, _) in zip(operands[at].shape, self.widths, strict=True))
+        return gradient[tuple(inside)]

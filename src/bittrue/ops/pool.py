@@ -60,6 +60,26 @@ class Pool(Op):
         # A maximum moves by no more than the largest of the errors in its window, a mean by their mean.
         return self._evaluate(errors[0]) * (1 + prod(self.size) * 2.0**-52)
 
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        (x,) = operands
+        amounts = paddings(self.padding, x.shape[1:-1], self.size, self.strides)
+        sizes = exact.shape[1:-1]
+        met = pad(x, amounts, -np.inf)
+        back = np.zeros(met.shape)
+        if self.kind == "average":
+            gradient = gradient / self._fold(np.ones((1, *x.shape[1:-1], 1)), 0.0)
+        both = (taps(array, self.size, self.strides, (1,) * len(sizes), sizes) for array in (met, back))
+        waiting = np.ones(exact.shape, bool)
+        for (_, view), (_, to) in zip(*both, strict=True):
+            if self.kind == "average":
+                to += gradient
+            else:
+                found = waiting & (view == exact)
+                to += np.where(found, gradient, 0.0)
+                waiting &= ~found
+        inside = (slice(low, low + size) for size, (low, _) in zip(x.shape[1:-1], amounts, strict=True))
+        return back[(slice(None), *inside)]
+
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         if self.kind == "max":
             return np.zeros_like(size)
@@ -72,4 +92,5 @@ class Pool(Op):
         terms = prod(self.size)
         # Equal elements are common (a constant picture), and their roundings all go the same way.
         largest = (terms + 1) / 2 * self._evaluate(np.abs(operands[0]))
-        return np.asarray(axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact)))
+        rounded = axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact))
+        return np.asarray(rounded + (largest > 0) * axioms.flushed_variance(terms))

@@ -58,6 +58,19 @@ class Reduce(Op):
         moved = REDUCTIONS[kind](errors[0], axis=self.axes, keepdims=self.keepdims)
         return np.asarray(moved, np.float64) * (1 + self.reduction_length(arrays[0].shape) * 2.0**-52)
 
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        (x,) = operands
+        gone = sorted(axis % x.ndim for axis in self.axes)
+        kept = [axis for axis in range(x.ndim) if axis not in gone]
+        if self.kind in ("sum", "mean"):
+            share = gradient / self.reduction_length(x.shape) if self.kind == "mean" else gradient
+            return np.broadcast_to(np.expand_dims(share.reshape([x.shape[axis] for axis in kept]), gone), x.shape)
+        rows = x.transpose(*kept, *gone).reshape(gradient.size, -1)
+        first = (np.argmax if self.kind == "max" else np.argmin)(rows, axis=1)
+        back = np.zeros(rows.shape)
+        back[np.arange(len(rows)), first] = gradient.reshape(-1)
+        return back.reshape([x.shape[axis] for axis in (*kept, *gone)]).transpose(np.argsort([*kept, *gone]))
+
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         terms = self.reduction_length(magnitudes[0].shape)
         if terms == 0:
@@ -72,4 +85,5 @@ class Reduce(Op):
             return np.zeros_like(exact)
         # Equal elements are common (a constant picture), and their roundings all go the same way.
         largest = (terms + 1) / 2 * self._evaluate(np.abs(operands[0]))
-        return np.asarray(axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact)))
+        rounded = axioms.unit_roundoff**2 * (ROUNDING * np.square(largest) + np.square(exact))
+        return np.asarray(rounded + (largest > 0) * axioms.flushed_variance(terms))

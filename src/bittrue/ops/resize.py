@@ -89,6 +89,23 @@ class Resize(Op):
     ) -> Array:
         return np.asarray(np.square(self._bound(axioms, exact, operands, (np.sqrt(variances[0]),))) / 3)
 
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        for axis, (size, wanted) in reversed(list(enumerate(self._axes(operands[0]), 1))):
+            back = np.moveaxis(gradient, axis, -1) @ self._weights(size, wanted)
+            gradient = np.moveaxis(back, -1, axis)
+        return gradient
+
+    def _weights(self, size: int, wanted: int) -> Array:
+        """How much each element of an axis (columns) counts in each of the result (rows)."""
+        rows, weights = np.arange(wanted), np.zeros((wanted, size))
+        if self.kind == "nearest":
+            weights[rows, _nearest(size, wanted)] = 1
+            return weights
+        low, high, weight = _beside(size, wanted)
+        np.add.at(weights, (rows, low), 1 - weight)  # beyond the ends both are the same element
+        np.add.at(weights, (rows, high), weight)
+        return weights
+
     def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
         return max(result[1:-1], default=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, promote, widened
+from .gradients import Computed, Seen, backward
 
 __all__ = ["Scan", "ScanStep"]
 
@@ -24,6 +25,15 @@ class ScanStep:
 
     op: Op
     operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A value of the body with the bound of its error, or its variance; ``terms`` as `Op.unfinished_terms` says."""
+
+    value: Array
+    error: Array
+    terms: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class Scan(Op):
         made = []
         for at in range(sequences[0].shape[1]):
             slices = [sequence[:, at] for sequence in sequences]
-            states = self._step([*slices, *states, *shared], lambda op, operands: op.evaluate(*operands)[0])
+            states = self._step([*slices, *states, *shared], _evaluated)
             made.append(np.concatenate(states, axis=-1))
         return np.stack(made, axis=1)
 
@@ -100,11 +110,14 @@ class Scan(Op):
         *arrays: Array,
         errors: tuple[Array | float, ...] | None = None,
         exact: Array | None = None,
+        terms: tuple[int, ...] | None = None,
     ) -> Array:
-        """The bounds of the body's own ops, composed step by step."""
+        """The bounds of the body's own ops, composed step by step; sums before it are finished."""
 
-        def bound(op: Op, values: list[Array], moved: tuple[Array, ...], result: Array) -> Array:
-            return op.error_bound(axioms, *values, errors=moved, exact=result)
+        def bound(
+            op: Op, values: list[Array], moved: tuple[Array, ...], result: Array, unfinished: tuple[int, ...]
+        ) -> Array:
+            return op.error_bound(axioms, *values, errors=moved, exact=result, terms=unfinished)
 
         return self._composed(arrays, errors, bound)
 
@@ -114,13 +127,94 @@ class Scan(Op):
         *arrays: Array,
         variances: tuple[Array | float, ...] | None = None,
         exact: Array | None = None,
+        terms: tuple[int, ...] | None = None,
     ) -> Array:
-        """The expectations of the body's own ops, composed step by step."""
+        """The expectations of the body's own ops, composed step by step; sums before it are finished."""
 
-        def variance(op: Op, values: list[Array], moved: tuple[Array, ...], result: Array) -> Array:
-            return op.rounding_variance(axioms, *values, variances=moved, exact=result)
+        def variance(
+            op: Op, values: list[Array], moved: tuple[Array, ...], result: Array, unfinished: tuple[int, ...]
+        ) -> Array:
+            return op.rounding_variance(axioms, *values, variances=moved, exact=result, terms=unfinished)
 
         return self._composed(arrays, variances, variance)
+
+    def pullback(
+        self,
+        *arrays: Array,
+        gradient: Array,
+        exact: Array | None = None,
+        wanted: Sequence[bool] | None = None,
+        terms: tuple[int, ...] = (),
+        seen: Seen | None = None,
+    ) -> tuple[Array | None, ...]:
+        """Backwards through time, each step computed anew from the states before it: one step is held at a time.
+
+        ``seen`` is told of the body's ops in every step.
+        """
+        self.infer(*map(TensorSpec.of, arrays))
+        operands = [widened(array) for array in arrays]
+        asked = wanted if wanted is not None else (True,) * len(operands)
+        into = [ask and operand.dtype.kind == "f" for ask, operand in zip(asked, operands, strict=True)]
+        pulled = [np.zeros(operand.shape) if want else None for operand, want in zip(operands, into, strict=True)]
+        before = self._states_before(operands)
+        carried: list[Array | None] = [None] * self.states
+        for at in reversed(range(len(before))):
+            values = self._values(operands, before[at], at)
+            came = self._came(values, carried, gradient[:, at])
+            inside = self._live(values, into, first=at == 0, every=seen is not None)
+            backward(self._program(len(operands)), values, came, inside, seen)
+            for number, total in enumerate(pulled):
+                found = came[number]
+                if total is None or found is None:
+                    continue
+                if number < self.sequences:
+                    total[:, at] = found
+                elif at == 0 or number >= self.sequences + self.states:
+                    total += found
+            carried = came[self.sequences : self.sequences + self.states]
+        return tuple(pulled)
+
+    def _program(self, operands: int) -> list[Computed]:
+        return [(step.op, step.operands, operands + at) for at, step in enumerate(self.body)]
+
+    def _values(self, operands: list[Array], states: list[Array], at: int) -> list[Array]:
+        """All values of one step by number."""
+        sequences, _, shared = self._parted(operands)
+        values = [*(sequence[:, at] for sequence in sequences), *states, *shared]
+        self._step(values, _evaluated)
+        return values
+
+    def _states_before(self, operands: list[Array]) -> list[list[Array]]:
+        """The states that each step begins with."""
+        _, states, _ = self._parted(operands)
+        found = []
+        for at in range(operands[0].shape[1]):
+            found.append(states)
+            values = self._values(operands, states, at)
+            states = [values[result] for result in self.results]
+        return found
+
+    def _came(self, values: list[Array], carried: list[Array | None], gradient: Array) -> list[Array | None]:
+        """What comes to each value of a step from later steps and from the result, whose slice ``gradient`` is of."""
+        came: list[Array | None] = [None] * len(values)
+        ends = np.cumsum([values[result].shape[-1] for result in self.results])
+        parts = np.split(gradient, ends[:-1], axis=-1)
+        for result, later, own in zip(self.results, carried, parts, strict=True):
+            if values[result].dtype.kind == "f":
+                total, before = own if later is None else own + later, came[result]
+                came[result] = total if before is None else before + total
+        return came
+
+    def _live(self, values: list[Array], wanted: list[bool], *, first: bool, every: bool) -> list[bool]:
+        """Which values of a step are wanted: all states (before the first step as asked), and what depends on any.
+
+        All that the step makes if ``every`` is.
+        """
+        states = range(self.sequences, self.sequences + self.states)
+        live = [values[at].dtype.kind == "f" if at in states and not first else want for at, want in enumerate(wanted)]
+        for at, step in enumerate(self.body, len(live)):
+            live.append(values[at].dtype.kind == "f" and (every or any(live[operand] for operand in step.operands)))
+        return live
 
     def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
         """Those of one step: what a step errs by, the next ones carry on."""
@@ -130,27 +224,28 @@ class Scan(Op):
         self,
         arrays: tuple[Array, ...],
         given: tuple[Array | float, ...] | None,
-        measure: Callable[[Op, list[Array], tuple[Array, ...], Array], Array],
+        measure: Callable[[Op, list[Array], tuple[Array, ...], Array, tuple[int, ...]], Array],
     ) -> Array:
         """What ``measure`` says of every state, from what is ``given`` of the operands (None: nothing)."""
         self.infer(*map(TensorSpec.of, arrays))
         first = given if given is not None else (0.0,) * len(arrays)
         pairs = [
-            (widened(array), np.broadcast_to(np.asarray(error, np.float64), array.shape))
+            _Measured(widened(array), np.broadcast_to(np.asarray(error, np.float64), array.shape))
             for array, error in zip(arrays, first, strict=True)
         ]
         sequences, states, shared = self._parted(pairs)
 
-        def compute(op: Op, operands: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-            values = [value for value, _ in operands]
+        def compute(op: Op, operands: Sequence[_Measured]) -> _Measured:
+            values, terms = [item.value for item in operands], tuple(item.terms for item in operands)
             result = op.evaluate(*values)[0]
-            return result, measure(op, values, tuple(error for _, error in operands), result)
+            error = measure(op, values, tuple(item.error for item in operands), result, terms)
+            return _Measured(result, error, op.unfinished_terms(terms, *(value.shape for value in values)))
 
         made = []
-        for at in range(sequences[0][0].shape[1]):
-            slices = [(value[:, at], error[:, at]) for value, error in sequences]
-            states = self._step([*slices, *states, *shared], compute)
-            made.append(np.concatenate([error for _, error in states], axis=-1))
+        for at in range(sequences[0].value.shape[1]):
+            slices = [_Measured(item.value[:, at], item.error[:, at]) for item in sequences]
+            states = [replace(state, terms=0) for state in self._step([*slices, *states, *shared], compute)]
+            made.append(np.concatenate([state.error for state in states], axis=-1))
         return np.stack(made, axis=1)
 
     def _carried(self, exact: Array, arrays: tuple[Array, ...], errors: tuple[Array, ...]) -> Array:
@@ -162,3 +257,7 @@ class Scan(Op):
 
 def _inferred(op: Op, operands: Sequence[TensorSpec]) -> TensorSpec:
     return op.infer(*operands)[0]
+
+
+def _evaluated(op: Op, operands: Sequence[Array]) -> Array:
+    return op.evaluate(*operands)[0]

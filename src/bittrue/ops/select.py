@@ -10,6 +10,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .gradients import summed_to
 
 __all__ = ["Select"]
 
@@ -39,3 +40,7 @@ class Select(Op):
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         return np.zeros_like(size)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        mine = np.where(operands[0] if at == 1 else ~operands[0], gradient, 0.0)
+        return summed_to(mine, operands[at].shape)

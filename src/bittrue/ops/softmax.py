@@ -70,5 +70,8 @@ class Softmax(Op):
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         raise NotImplementedError("Softmax bounds both parts at once")
 
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        return np.asarray(exact * (gradient - np.sum(exact * gradient, axis=self.axis, keepdims=True)))
+
     def independent_roundings(self, result: tuple[int, ...], *shapes: tuple[int, ...]) -> int:
         return prod(result) // max(1, result[self.axis])

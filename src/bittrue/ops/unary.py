@@ -13,6 +13,7 @@ import numpy as np
 from bittrue.traces import Array
 
 from .base import Axioms, Op, TensorSpec
+from .gradients import scaled
 
 __all__ = ["FUNCTIONS", "Unary"]
 
@@ -58,6 +59,32 @@ FUNCTIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 )
 """The functions by name, as float64 evaluates them."""
 
+_DERIVATIVES: Mapping[str, Callable[[Array, Array], Array | float]] = MappingProxyType(
+    {
+        "abs": lambda x, y: np.where(x >= 0, 1.0, -1.0),
+        "ceil": lambda x, y: 0.0,
+        "cos": lambda x, y: -np.sin(x),
+        "erf": lambda x, y: 2 / math.sqrt(math.pi) * np.exp(-np.square(x)),
+        "exp": lambda x, y: y,
+        "expm1": lambda x, y: y + 1,
+        "floor": lambda x, y: 0.0,
+        "log": lambda x, y: 1 / x,
+        "log1p": lambda x, y: 1 / (1 + x),
+        "negative": lambda x, y: -1.0,
+        "relu": lambda x, y: np.where(x >= 0, 1.0, 0.0),
+        "round": lambda x, y: 0.0,
+        "rsqrt": lambda x, y: -(y**3) / 2,
+        "sigmoid": lambda x, y: y * _sigmoid(-x),
+        "sign": lambda x, y: 0.0,
+        "sin": lambda x, y: np.cos(x),
+        "softplus": lambda x, y: _sigmoid(x),
+        "sqrt": lambda x, y: 0.5 / y,
+        "square": lambda x, y: 2 * x,
+        "tanh": lambda x, y: 1 - np.square(y),
+    }
+)
+"""The derivatives by name, of the argument and the function's value there; at a kink that towards larger arguments."""
+
 _EXACT = frozenset({"abs", "ceil", "floor", "negative", "relu", "round", "sign"})
 _INTEGRAL = frozenset({"abs", "negative", "relu", "sign", "square"})
 _POSITIVE_DOMAIN = frozenset({"log", "rsqrt", "sqrt"})
@@ -94,6 +121,9 @@ class Unary(Op):
             low = np.where(x >= 0, np.maximum(low, 0.0), low)
         ends = [np.abs(self._evaluate(end) - exact) for end in (low, high)]
         return np.where(error > 0, np.maximum(*ends) + 2.0**-50 * np.abs(exact), 0.0)
+
+    def _pullback(self, at: int, operands: tuple[Array, ...], exact: Array, gradient: Array) -> Array:
+        return scaled(gradient, _DERIVATIVES[self.function](operands[0], exact))
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         if self.function in _EXACT:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,11 @@ from .data import LayerRow, ReportData, TargetOutcome
 from .evidence import number
 from .expectations import calls_of
 
-__all__ = ["SCHEMA", "Change", "Changes", "baseline_of", "changes", "read_baseline"]
+if TYPE_CHECKING:
+    from .examples import TargetOverExamples
+    from .many import ManyExamples
+
+__all__ = ["SCHEMA", "Change", "Changes", "baseline_of", "bits_hash", "changes", "environment_of", "read_baseline"]
 
 SCHEMA = "bittrue/baseline/1"
 """Name and major version of the schema. Later versions of Bittrue only add to it."""
@@ -52,23 +56,59 @@ class Changes:
     notes: tuple[str, ...] = ()
 
 
-def baseline_of(data: ReportData, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def baseline_of(data: ReportData | ManyExamples, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The snapshot as plain JSON values (docs/json.md).
 
     Of an ``earlier`` one, made with the same inputs and weights, the targets that were not run now are kept.
     """
-    made: dict[str, Any] = {
-        "schema": SCHEMA,
-        "bittrue": bittrue.__version__,
+    made, now = _of_one(data) if isinstance(data, ReportData) else _of_many(data)
+    whole = {"schema": SCHEMA, "bittrue": bittrue.__version__, **made}
+    same = earlier is not None and all(made[name] == earlier[name] for name in ("input", "weights_sha256", "reference"))
+    kept = earlier["targets"] if earlier is not None and same else {}
+    return whole | {"targets": {**kept, **now}}
+
+
+_Parts = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _of_one(data: ReportData) -> _Parts:
+    """What was run, and each target that was compared."""
+    made = {
         "model": data.model.name if data.model else None,
         "input": {"description": data.input_description, "sha256": _sha256(data.reference.trace, "input")},
         "weights_sha256": _sha256(data.reference.trace, "weight"),
         "reference": data.reference.provenance.target,
     }
-    same = earlier is not None and all(made[name] == earlier[name] for name in ("input", "weights_sha256", "reference"))
-    kept = earlier["targets"] if earlier is not None and same else {}
-    now = {outcome.target: _target(data, outcome) for outcome in data.targets if outcome.comparison is not None}
-    return made | {"targets": {**kept, **now}}
+    return made, {one.target: _target(data, one) for one in data.targets if one.comparison is not None}
+
+
+def _of_many(data: ManyExamples) -> _Parts:
+    """The same over many examples; the batches belong to the inputs, because a backend may round by their size."""
+    made = {
+        "model": data.model,
+        "input": {"description": data.description, "sha256": data.input_sha256, "batch_size": data.batch_size},
+        "weights_sha256": data.weights_sha256,
+        "reference": data.reference,
+    }
+    return made, {one.target: _target_of_many(one) for one in data.targets if one.batches}
+
+
+def _target_of_many(found: TargetOverExamples) -> dict[str, Any]:
+    layers = []
+    for layer in found.layers:
+        most = layer.measured[0]
+        figures = zip(_FIGURES, (most.absolute, most.relative, most.ulp), strict=True)
+        layers.append(
+            {
+                "name": layer.name,
+                "class": layer.class_name,
+                "verdict": layer.verdict,
+                "sha256": list(layer.sha256),
+                **{name: number(value) for name, value in figures},
+            }
+        )
+    facts = {"verdict": found.verdict, "digest": found.digest, "environment": dict(found.environment)}
+    return facts | {"layers": layers}
 
 
 def read_baseline(path: Path) -> dict[str, Any]:
@@ -98,13 +138,13 @@ def _check(data: Mapping[str, Any]) -> None:
                 raise ValueError("a layer has no name or no hashes")
 
 
-def changes(data: ReportData, baseline: Mapping[str, Any]) -> Changes:
+def changes(data: ReportData | ManyExamples, baseline: Mapping[str, Any]) -> Changes:
     """What of ``data`` is other than in the baseline. Raises UsageError where it was made with other inputs."""
     now = baseline_of(data)
     if (now["input"]["sha256"], now["reference"]) != (baseline["input"]["sha256"], baseline["reference"]):
         raise UsageError(
             "the baseline was recorded with other inputs or another reference, so that nothing can be said of changes; "
-            "give the same --input and --against, or record it anew with --update-baseline"
+            "give the same --input, --batch-size and --against, or record it anew with --update-baseline"
         )
     notes: list[str] = []
     if now["weights_sha256"] != baseline["weights_sha256"]:
@@ -162,13 +202,13 @@ def _target(data: ReportData, outcome: TargetOutcome) -> dict[str, Any]:
     return {
         "verdict": verdict or Verdict.NO_TRUTH,
         "digest": outcome.digest,
-        "environment": _environment(outcome.provenance),
+        "environment": environment_of(outcome.provenance),
         "layers": [
             {
                 "name": call.name,
                 "class": call.class_name,
                 "verdict": call.verdict,
-                "sha256": [_hash(row.pair.candidate.load()) for row in call.rows],
+                "sha256": [bits_hash(row.pair.candidate.load()) for row in call.rows],
                 **_errors(call.rows),
             }
             for call in calls
@@ -183,15 +223,15 @@ def _errors(rows: Iterable[LayerRow]) -> dict[str, float | None]:
     return {name: max((value for value in values if value is not None), default=None) for name, values in known.items()}
 
 
-def _environment(found: Provenance) -> dict[str, str]:
+def environment_of(found: Provenance) -> dict[str, str]:
     """What a new version of a browser, a runtime or a driver changes, as text."""
     facts = {"runtime": found.runtime, "backend": found.backend, "version": found.version, "adapter": found.adapter}
     known = {**found.details, **facts}
     return {name: str(known[name]) for name in _ENVIRONMENT if known.get(name) is not None}
 
 
-def _hash(array: Array) -> str:
-    """SHA-256 over dtype, shape and every bit."""
+def bits_hash(array: Array) -> str:
+    """SHA-256 (hexadecimal) over dtype, shape and every bit."""
     total = hashlib.sha256(f"{array.dtype.str} {array.shape}\n".encode())
     total.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return total.hexdigest()

@@ -10,6 +10,7 @@ from bittrue.diagnosis import (
     Decision,
     Diagnosis,
     Finding,
+    FirstOrder,
     LayerDiagnosis,
     OutputEvidence,
     OwnError,
@@ -130,6 +131,25 @@ def _decision(found: Decision) -> dict[str, Any]:
         "difference": number(found.difference),
         "composed_bound": number(found.bound),
         "proven_safe": found.safe,
+        "first_order": _first_order(found.first_order),
+    }
+
+
+def _first_order(found: FirstOrder | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "row": found.row,
+        "margin": number(found.margin),
+        "change": number(found.change),
+        "bound": number(found.bound),
+        "inside": found.inside,
+        "reference": number(found.reference),
+        "candidate": number(found.candidate),
+        "layers": [
+            {"name": share.key.layer, "call": share.key.call, "share": number(share.share)} for share in found.layers
+        ],
+        "obstacle": found.obstacle or None,
     }
 
 

@@ -6,6 +6,7 @@ was interrupted goes on with what it has.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from bittrue.diagnosis import Verdict
 from bittrue.graph.model import Graph
 from bittrue.traces import Array, Key, Trace
 
+from .baseline import bits_hash, environment_of
 from .data import LayerRow, ReportData, TargetOutcome
 from .expectations import Measured, calls_of
 
@@ -40,7 +42,7 @@ class LayerInBatch:
     """One call of one layer in a batch.
 
     ``absolute``, ``relative`` and ``ulp`` have a figure an example, as in `Measured`. Where an output's first axis is
-    not the batch, each example has the whole tensor's figure.
+    not the batch, each example has the whole tensor's figure. ``sha256`` is over the bits of each output.
     """
 
     name: str
@@ -52,11 +54,15 @@ class LayerInBatch:
     absolute: tuple[float, ...]
     relative: tuple[float, ...]
     ulp: tuple[float, ...]
+    sha256: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BatchOnTarget:
-    """What is kept of one batch on one target. ``labels`` counts the examples with a label; ``flips`` have another."""
+    """What is kept of one batch on one target. ``labels`` counts the examples with a label; ``flips`` have another.
+
+    ``digest`` is over every bit of every layer output, ``environment`` what ran, both as in a baseline.
+    """
 
     start: int
     names: tuple[str, ...]
@@ -65,6 +71,8 @@ class BatchOnTarget:
     layers: tuple[LayerInBatch, ...]
     labels: int = 0
     flips: tuple[Flip, ...] = ()
+    digest: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -74,7 +82,8 @@ class BatchOnTarget:
     def from_data(cls, data: Mapping[str, Any]) -> BatchOnTarget:
         """Inverse of `as_data`. Raises KeyError, TypeError or ValueError for anything else."""
         Verdict(data["verdict"])
-        layers = tuple(LayerInBatch(**layer) for layer in data["layers"])
+        _ = data["digest"], data["environment"]  # which batches of earlier versions lack: they are run again
+        layers = tuple(LayerInBatch(**{**layer, "sha256": tuple(layer["sha256"])}) for layer in data["layers"])
         flips = tuple(Flip(**flip) for flip in data["flips"])
         return cls(**{**data, "names": tuple(data["names"]), "layers": layers, "flips": flips})
 
@@ -88,8 +97,8 @@ def summary_of(
     found = outcome.diagnosis
     labels: int = 0
     flips: list[Flip] = []
-    if data.reference.trace is not None and outcome.trace is not None:
-        labels, flips = _labels(data.reference.trace, outcome.trace, graph, start, names)
+    if data.reference.trace is not None:
+        labels, flips = _labels(data.reference.trace, outcome, graph, start, names)
     return BatchOnTarget(
         start,
         tuple(names),
@@ -98,14 +107,30 @@ def summary_of(
         layers,
         labels,
         tuple(flips),
+        outcome.digest,
+        environment_of(outcome.provenance) if outcome.provenance else {},
     )
 
 
 def _layer(call: Any, count: int) -> LayerInBatch:
     figures = [_figures(row, count) for row in call.rows]
-    most = [tuple(float(v) for v in np.max([one[at] for one in figures], axis=0)) if figures else () for at in range(3)]
+    absolute, relative, ulp = (
+        tuple(float(v) for v in np.max([one[at] for one in figures], axis=0)) if figures else () for at in range(3)
+    )
     problem = next((found.problem for found in call.measured if found.problem), "")
-    return LayerInBatch(call.name, call.class_name, str(call.verdict), call.sentence, call.fix, problem, *most)
+    hashes = tuple(bits_hash(row.pair.candidate.load()) for row in call.rows)
+    return LayerInBatch(
+        name=call.name,
+        class_name=call.class_name,
+        verdict=str(call.verdict),
+        sentence=call.sentence,
+        fix=call.fix,
+        problem=problem,
+        absolute=absolute,
+        relative=relative,
+        ulp=ulp,
+        sha256=hashes,
+    )
 
 
 def _figures(row: LayerRow, count: int) -> tuple[Array, ...]:
@@ -124,16 +149,17 @@ def _figures(row: LayerRow, count: int) -> tuple[Array, ...]:
 
 
 def _labels(
-    reference: Trace, candidate: Trace, graph: Graph, start: int, names: Sequence[str]
+    reference: Trace, outcome: TargetOutcome, graph: Graph, start: int, names: Sequence[str]
 ) -> tuple[int, list[Flip]]:
     """How many examples have labels, and the first decision of each that came out differently."""
     flips: dict[int, Flip] = {}
     labelled = False
+    twins = {pair.key: pair.candidate for pair in outcome.outputs}  # another model may call its outputs otherwise
     for ref in dict.fromkeys(graph.outputs):
         key = Key("output", ref.layer, ref.call, ref.output)
-        if key not in reference.records or key not in candidate.records:
+        if key not in reference.records or key not in twins:
             continue
-        ours, theirs = (_decided(side[key].load(), graph, key, len(names)) for side in (reference, candidate))
+        ours, theirs = (_decided(one.load(), graph, key, len(names)) for one in (reference[key], twins[key]))
         if ours is None or theirs is None or ours.shape != theirs.shape:
             continue
         labelled = True
@@ -168,6 +194,7 @@ class LayerOverExamples:
     absolute: Array
     relative: Array
     ulp: Array
+    sha256: tuple[str, ...] = ()
 
     @property
     def worst(self) -> int:
@@ -218,6 +245,17 @@ class TargetOverExamples:
         return tuple(Verdict(layer.verdict) for batch in self.batches for layer in batch.layers)
 
     @property
+    def digest(self) -> str | None:
+        """Over every bit of every layer output in all batches; None where one batch has none."""
+        found = [batch.digest for batch in self.batches]
+        return _over_all(found) if found and None not in found else None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What ran the last batch."""
+        return self.batches[-1].environment if self.batches else {}
+
+    @property
     def labelled(self) -> int:
         """How many examples have labels on the model's outputs."""
         return sum(batch.labels for batch in self.batches)
@@ -240,10 +278,24 @@ class TargetOverExamples:
 def _over(target: str, layers: Sequence[LayerInBatch]) -> LayerOverExamples:
     worst = max(layers, key=lambda layer: Verdict(layer.verdict).severity)
     problem = next((layer.problem for layer in layers if layer.problem), "")
-    figures = (_joined(getattr(layer, name) for layer in layers) for name in ("absolute", "relative", "ulp"))
     return LayerOverExamples(
-        target, worst.name, worst.class_name, Verdict(worst.verdict), worst.sentence, worst.fix, problem, *figures
+        target=target,
+        name=worst.name,
+        class_name=worst.class_name,
+        verdict=Verdict(worst.verdict),
+        sentence=worst.sentence,
+        fix=worst.fix,
+        problem=problem,
+        absolute=_joined(layer.absolute for layer in layers),
+        relative=_joined(layer.relative for layer in layers),
+        ulp=_joined(layer.ulp for layer in layers),
+        sha256=tuple(map(_over_all, zip(*(layer.sha256 for layer in layers), strict=False))),
     )
+
+
+def _over_all(hashes: Iterable[str | None]) -> str:
+    """One SHA-256 over those of all batches, in their order."""
+    return hashlib.sha256("\n".join(map(str, hashes)).encode()).hexdigest()
 
 
 def _joined(parts: Iterable[Sequence[float]]) -> Array:

@@ -24,16 +24,18 @@ _UNLIKE = (
 _SHOWN = 6  # layers named in a note
 
 
-def explained(data: ReportData, graph: Graph, reference: Trace, *, other: Graph | None = None) -> ReportData:
+def explained(
+    data: ReportData, graph: Graph, reference: Trace, *, other: Graph | None = None, other_truth: Trace | None = None
+) -> ReportData:
     """``data`` with a diagnosis of every target that was compared. ``reference`` is the trace they were compared with.
 
     ``other`` is the model that the targets ran, where that is another one: it is then held to what ``graph`` means,
     layer by layer, where the twin of a layer reads the twins of what the layer reads. Of the rest there is no truth,
-    and a note names them.
+    and a note names them. ``other_truth`` is its float64 answer, from which is said what halves would do to it.
     """
     try:
         if other is not None:
-            return _two_models(data, graph, reference, other)
+            return _two_models(data, graph, reference, other, other_truth)
         traces = {outcome.target: outcome.trace for outcome in data.targets if outcome.trace is not None}
         found = diagnose_all(reference, traces, graph)
     except ModelError as error:
@@ -53,7 +55,9 @@ def _is_half(outcome: TargetOutcome) -> bool:
     return outcome.provenance is not None and outcome.provenance.details.get("render_float32_enabled") is False
 
 
-def _two_models(data: ReportData, graph: Graph, reference: Trace, other: Graph) -> ReportData:
+def _two_models(
+    data: ReportData, graph: Graph, reference: Trace, other: Graph, other_truth: Trace | None
+) -> ReportData:
     outcomes, notes = [], dict.fromkeys(data.notes)
     for outcome in data.targets:
         if outcome.comparison is None or outcome.trace is None:
@@ -69,6 +73,12 @@ def _two_models(data: ReportData, graph: Graph, reference: Trace, other: Graph) 
         if unlike:
             more = f" and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""
             notes[f"not judged, because the candidate joins them otherwise: {', '.join(unlike[:_SHOWN])}{more}"] = None
+    half = next(filter(_is_half, data.targets), None)
+    if half is not None and half.trace is not None and other_truth is not None:
+        # Its own answer and not what the target gave: that is in halves already.
+        weights = {record.key: record for record in half.trace.of_kind("weight")}
+        exact = replace(other_truth, records={**weights, **other_truth.records})
+        notes |= dict.fromkeys(f"Candidate: {sentence}" for sentence in half_sentences(exact, other))
     return replace(data, targets=tuple(outcomes), notes=tuple(notes))
 
 

@@ -1,25 +1,31 @@
 """The result as JUnit XML: a suite for each target, a test case for each call of a layer.
 
 What fails is what `judge` says; the figures of a layer are in its output, the environment in the suite's properties.
-There is no published schema that all readers share; this keeps to what Jenkins, GitLab and GitHub's actions read.
+There is no standard; this keeps to the schema that Jenkins publishes, which GitLab and GitHub's actions read as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import IO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from bittrue.traces import Provenance
 
 from .data import LayerRow, ReportData, TargetOutcome
-from .expectations import CallResult, Judgement, Violation, calls_of
+from .expectations import CallResult, Judged, Judgement, Violation, calls_of
+
+if TYPE_CHECKING:
+    from .examples import LayerOverExamples, TargetOverExamples
+    from .many import ManyExamples
 
 __all__ = ["JUnitReporter"]
 
 _ILLEGAL = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """What XML 1.0 cannot hold."""
+
+_ORDER = ("skipped", "error", "failure", "system-out")  # of what stands in a test case
 
 
 class JUnitReporter:
@@ -32,9 +38,13 @@ class JUnitReporter:
         self._judgement = judgement
         self._changes = None if changes is None else list(changes)
 
-    def report(self, data: ReportData, out: IO[str]) -> None:
-        model = data.model.name if data.model else "two runs"
-        suites = [self._suite(data, outcome, model) for outcome in data.targets]
+    def report(self, data: ReportData | ManyExamples, out: IO[str]) -> None:
+        if isinstance(data, ReportData):
+            model = data.model.name if data.model else "two runs"
+            suites = [self._suite(data, outcome, model) for outcome in data.targets]
+        else:
+            model = data.model
+            suites = [self._suite_of_many(found, model) for found in data.targets]
         settings = self._judgement.of("settings", None)
         if settings:
             suites.append(_counted("settings", [_case("settings", model, settings)]))
@@ -59,16 +69,35 @@ class JUnitReporter:
             cases += [self._layer(call, place) for call in calls_of(data, outcome)]
         suite = _counted(outcome.target, cases)
         if outcome.provenance is not None:
-            suite.insert(0, _properties(outcome.provenance))
+            suite.insert(0, _properties(_facts(outcome.provenance)))
+        return suite
+
+    def _suite_of_many(self, found: TargetOverExamples, model: str) -> Element:
+        place = f"{model}.{found.target}"
+        run = _case("run", place, self._judgement.of(found.target, None))
+        if found.failure:
+            run.append(_element("error", {"message": found.failure, "type": "TargetFailure"}))
+        said = f"{found.labelled - len(found.flips)} of {found.labelled} labels agree, over {found.examples} examples"
+        SubElement(run, "system-out").text = _legal(said)
+        layers = found.layers
+        cases = [
+            self._case_of(layer, place, [_spread(layer, found.names)] if layer.relative.size else [])
+            for layer in layers
+        ]
+        suite = _counted(found.target, [run, *cases])
+        suite.insert(0, _properties(found.environment))
         return suite
 
     def _layer(self, call: CallResult, place: str) -> Element:
+        return self._case_of(call, place, [_figures(row) for row in call.rows])
+
+    def _case_of(self, call: Judged, place: str, figures: Iterable[str]) -> Element:
         case = _case(call.name, place, self._judgement.of(call.target, call.name))
         excused = [
             why for found, why in self._judgement.excused if (found.target, found.layer) == (call.target, call.name)
         ]
         lines = [f"verdict: {call.verdict}", *(f"excused until {why.expires}: {why.reason}" for why in excused)]
-        lines += [_figures(row) for row in call.rows]
+        lines += figures
         SubElement(case, "system-out").text = _legal("\n".join(lines))
         return case
 
@@ -81,6 +110,14 @@ def _figures(row: LayerRow) -> str:
     return (
         f"{row.label}: {found.different_bits} of {found.size} values differ, largest difference {found.max_abs:.6g} "
         f"({share}), {found.max_ulp} ULP at most"
+    )
+
+
+def _spread(layer: LayerOverExamples, names: Sequence[str]) -> str:
+    median, most = layer.quantile(0.5), layer.quantile(1.0)
+    return (
+        f"largest difference over the largest value: {median:.3g} for the median example, {most:.3g} for the worst, "
+        f"{names[layer.worst]}"
     )
 
 
@@ -102,18 +139,23 @@ def _counted(name: str, cases: list[Element]) -> Element:
         for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
     }
     suite = _element("testsuite", {"name": name, "tests": str(len(cases)), **counts, "time": "0"})
+    for case in cases:
+        case[:] = sorted(case, key=lambda child: _ORDER.index(child.tag))
     suite.extend(cases)
     return suite
 
 
 def _sums(suites: list[Element]) -> dict[str, str]:
-    names = ("tests", "failures", "errors", "skipped")
+    names = ("tests", "failures", "errors")  # the whole has no count of what was skipped
     return {name: str(sum(int(suite.get(name, "0")) for suite in suites)) for name in names}
 
 
-def _properties(found: Provenance) -> Element:
+def _facts(found: Provenance) -> dict[str, str | None]:
     facts = {"runtime": found.runtime, "backend": found.backend, "version": found.version, "adapter": found.adapter}
-    facts |= {name: found.details.get(name) for name in ("browser", "browser_version", "os")}
+    return facts | {name: found.details.get(name) for name in ("browser", "browser_version", "os")}
+
+
+def _properties(facts: Mapping[str, str | None]) -> Element:
     properties = Element("properties")
     for name, value in facts.items():
         if value:

@@ -15,20 +15,24 @@ import bittrue
 from bittrue.diagnosis import Verdict
 
 from .examples import Flip, LayerOverExamples, TargetOverExamples
-from .text import short
-from .words import sentences
+from .verdict_text import paragraph
+from .words import sentences, short
 
 __all__ = ["ManyExamples", "as_data", "print_examples"]
 
 SCHEMA = "bittrue/examples/1"
-_ROWS = 12
-_FLIPS = 10
+_ROWS, _FEW_ROWS = 12, 6
+_FLIPS, _FEW_FLIPS = 10, 4
 _SHARES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 @dataclass(frozen=True)
 class ManyExamples:
-    """One model on many examples. ``count`` examples were read, ``batch_size`` at a time."""
+    """One model on many examples. ``count`` examples were read, ``batch_size`` at a time.
+
+    ``input_sha256`` and ``weights_sha256`` are over the bits of all batches and of the reference's weights.
+    ``candidate`` is the other model's file, where two were compared; ``notes`` say how they were aligned.
+    """
 
     model: str
     description: str
@@ -36,6 +40,10 @@ class ManyExamples:
     batch_size: int
     reference: str
     targets: tuple[TargetOverExamples, ...]
+    input_sha256: str | None = None
+    weights_sha256: str | None = None
+    candidate: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def worst(self) -> TargetOverExamples | None:
@@ -68,6 +76,8 @@ def as_data(data: ManyExamples) -> dict[str, Any]:
         "examples": data.count,
         "batch_size": data.batch_size,
         "reference": data.reference,
+        "candidate": data.candidate,
+        "notes": list(data.notes),
         "verdict": data.verdict,
         "targets": [_target(target) for target in data.targets],
     }
@@ -112,42 +122,62 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def print_examples(data: ManyExamples, out: IO[str]) -> None:
-    """The result as text."""
+def print_examples(data: ManyExamples, out: IO[str], *, full: bool = False) -> None:
+    """The result as text: the target with the most serious verdict closely, a line for each other, unless ``full``."""
     console = Console(file=out, width=None if out.isatty() else 110, highlight=False)
-    what = f"{data.model}: {data.count} examples of {data.description}, {data.batch_size} at a time"
-    console.print(f"\n{escape(what)}, compared with {escape(data.reference)}", soft_wrap=True)
-    for target in data.targets:
-        verdict = "" if target.verdict is None else f"{target.verdict}  "
-        console.print(f"\n[bold]{escape(verdict + target.target)}[/bold]", soft_wrap=True)
-        worst = target.worst_batch
-        if worst is not None:
-            stop = worst.start + len(worst.names)
-            console.print(f"  Of all batches the worst, examples {worst.start + 1} to {stop}:", soft_wrap=True)
-            for sentence in sentences(worst.headline):
-                console.print(f"  {escape(sentence)}", soft_wrap=True)
-            for line in _labels(target):
-                console.print(f"  {escape(line)}", soft_wrap=True)
-            console.print(_table(target.layers, target.names))
-        if target.failure:
-            console.print(f"• {escape(target.failure)}", soft_wrap=True)
+    against = f"{data.reference} running {data.model}" if data.candidate else data.reference
+    what = f"{data.candidate or data.model}: {data.count} examples of {data.description}, {data.batch_size} at a time"
+    console.print(f"\n{escape(what)}, compared with {escape(against)}", soft_wrap=True)
+    ranked = sorted(data.targets, key=lambda target: -_severity(target.verdict))
+    for target in ranked:
+        if full or target is ranked[0]:
+            _closely(target, console, full)
+        elif target.layers:
+            console.print(f"{target.verdict}  {target.target}: {_in_short(target)}", soft_wrap=True, markup=False)
+    for sentence in (*data.failures, *(data.notes if full else ())):
+        paragraph(sentence, console, "• ")
 
 
-def _labels(target: TargetOverExamples) -> Iterator[str]:
+def _closely(target: TargetOverExamples, console: Console, full: bool) -> None:
+    verdict = "" if target.verdict is None else f"{target.verdict}  "
+    console.print(f"\n[bold]{escape(verdict + target.target)}[/bold]", soft_wrap=True)
+    worst = target.worst_batch
+    if worst is None:
+        return
+    stop = worst.start + len(worst.names)
+    console.print(f"  Of all batches the worst, examples {worst.start + 1} to {stop}:", soft_wrap=True)
+    said = sentences(worst.headline)
+    for sentence in said if full else [*said[:1], *(one for one in said[1:] if one.startswith("To fix it"))]:
+        paragraph(sentence, console)
+    for line in _labels(target, _FLIPS if full else _FEW_FLIPS):
+        console.print(f"  {escape(line)}", soft_wrap=True)
+    console.print(_table(target.layers, target.names, _ROWS if full else _FEW_ROWS))
+
+
+def _in_short(target: TargetOverExamples) -> str:
+    """Labels, and the largest difference with its layer and example."""
+    worst = max(target.layers, key=lambda layer: layer.quantile(1.0))
+    agree = f"{target.labelled - len(target.flips)} of {target.labelled} labels agree, " if target.labelled else ""
+    if not worst.quantile(1.0):
+        return f"{agree}every example the same"
+    return f"{agree}largest relative {short(worst.quantile(1.0), 2)} ({worst.name}, {target.names[worst.worst]})"
+
+
+def _labels(target: TargetOverExamples, most: int) -> Iterator[str]:
     if not target.labelled:
         return
     flips = target.flips
     yield f"labels: {target.labelled - len(flips)} of {target.labelled} examples agree"
-    yield from map(_flip, flips[:_FLIPS])
-    if len(flips) > _FLIPS:
-        yield f"and {len(flips) - _FLIPS} more, in the JSON"
+    yield from map(_flip, flips[:most])
+    if len(flips) > most:
+        yield f"and {len(flips) - most} more, in the JSON"
 
 
 def _flip(flip: Flip) -> str:
     return f"{flip.name}: {flip.output} {flip.reference} → {flip.candidate}"
 
 
-def _table(layers: Sequence[LayerOverExamples], names: Sequence[str]) -> Table:
+def _table(layers: Sequence[LayerOverExamples], names: Sequence[str], most: int) -> Table:
     table = Table(
         box=None,
         pad_edge=False,
@@ -159,14 +189,14 @@ def _table(layers: Sequence[LayerOverExamples], names: Sequence[str]) -> Table:
     for heading in ("median", "90 %", "99 %", "worst"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("worst example", overflow="fold")
-    for layer in _telling(layers):
+    for layer in _telling(layers, most):
         shares = [short(layer.quantile(share), 2) for share in (*_SHARES.values(), 1.0)]
         table.add_row(escape(layer.name), str(layer.verdict), *shares, escape(names[layer.worst]))
     return table
 
 
-def _telling(layers: Sequence[LayerOverExamples]) -> list[LayerOverExamples]:
+def _telling(layers: Sequence[LayerOverExamples], most: int) -> list[LayerOverExamples]:
     """The most serious, the largest and the last, in the order of execution."""
     ranked = sorted(layers, key=lambda layer: (layer.verdict.severity, layer.quantile(1.0)), reverse=True)
-    wanted = {layer.name for layer in [*layers[-1:], *ranked[: _ROWS - 1]]}
+    wanted = {layer.name for layer in [*layers[-1:], *ranked[: most - 1]]}
     return [layer for layer in layers if layer.name in wanted]

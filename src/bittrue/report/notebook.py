@@ -1,4 +1,4 @@
-"""A result in a notebook: verdict, targets, and the layers by target. One piece of HTML that needs no script.
+"""A result in a notebook: verdict, targets, hashes of the exact model, layers by target. HTML that needs no script.
 
 Colours are the page's own but for the verdicts', so that it is readable on a light and on a dark theme.
 """
@@ -12,7 +12,7 @@ from html import escape
 from bittrue.diagnosis import Verdict
 
 from .data import LayerRow, ReportData
-from .html.parts import targets, verdict
+from .html.parts import exact, targets, verdict
 from .text import short
 
 __all__ = ["notebook_html"]
@@ -46,7 +46,7 @@ _CLASSES = {
 
 def notebook_html(data: ReportData) -> str:
     """The result as HTML for a cell's output."""
-    parts = verdict(data) + targets(data) + _layers(data)
+    parts = verdict(data) + targets(data) + exact(data) + _layers(data)
     # Two results stand in one page: what names a place in it is left out. Text in it has its quotes escaped.
     return f'<div class="bittrue"><style>{_STYLE}</style>{re.sub(_PLACES, "", parts)}</div>'
 
@@ -61,22 +61,27 @@ def _layers(data: ReportData) -> str:
     keys = list(dict.fromkeys(key for column in columns for key in column))
     if not keys:
         return ""
-    lines = []
+    lines: list[str] = []
+    faults: list[int] = []
     for key in keys:
         found = [column.get(key) for column in columns]
         first = next(row for row in found if row is not None)
+        if any(row is not None and row.diagnosis is not None and row.diagnosis.verdict.is_fault for row in found):
+            faults.append(len(lines))
         cells = "".join(f"<td>{_cell(row)}</td>" for row in found)
         lines.append(f'<tr><th scope="row">{escape(first.label)}</th><td>{escape(first.class_name)}</td>{cells}</tr>')
     head = "".join(f'<th scope="col">{escape(outcome.target)}</th>' for outcome in compared)
     head = f'<tr><th scope="col">layer</th><th scope="col">class</th>{head}</tr>'
     caption = "verdict, and the largest |difference| over the layer's largest |value|"
-    return f'<h2>Layers</h2><p class="soft small">{caption}</p>{_table(head, lines[:_SHOWN])}{_more(head, lines)}'
+    # What is wrong is in view however deep in the model it is; the first layers fill up.
+    view = sorted(list(dict.fromkeys([*faults, *range(len(lines))]))[:_SHOWN])
+    hidden = sorted(set(range(len(lines))) - set(view))
+    shown, more = _table(head, [lines[at] for at in view]), _more(head, [lines[at] for at in hidden])
+    return f'<h2>Layers</h2><p class="soft small">{caption}</p>{shown}{more}'
 
 
 def _more(head: str, lines: Sequence[str]) -> str:
-    if len(lines) <= _SHOWN:
-        return ""
-    return f"<details><summary>{len(lines) - _SHOWN} more</summary>{_table(head, lines[_SHOWN:])}</details>"
+    return f"<details><summary>{len(lines)} more</summary>{_table(head, lines)}</details>" if lines else ""
 
 
 def _table(head: str, lines: Sequence[str]) -> str:

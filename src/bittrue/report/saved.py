@@ -15,6 +15,7 @@ from .data import InputFacts, ReferenceOutcome, ReportData, TargetOutcome
 from .explained import explained
 from .facts import model_facts
 from .one_layer import GRAPH, REFERENCE_TRACE, graph_beside
+from .proof import read_proof
 
 __all__ = ["report_of"]
 
@@ -38,7 +39,8 @@ def report_of(saved: Path) -> ReportData:
     own = accuracy(truth, reference) if truth is not None else None
     known = ReferenceOutcome(reference.provenance, reference.checks, own, digest=reference.digest(), trace=reference)
     about = model_facts(graph) if graph is not None else None
-    data = ReportData("report", about, fed, "as traced", known, outcomes)
+    proof = read_proof(saved, reference)
+    data = ReportData("report", about, fed, "as traced", known, outcomes, exact=proof)
     return explained(data, graph, reference) if graph is not None else data
 
 

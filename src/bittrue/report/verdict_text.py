@@ -13,9 +13,9 @@ from bittrue.diagnosis import LayerDiagnosis, Verdict
 from .data import ReportData, TargetOutcome
 from .words import sentences
 
-__all__ = ["print_verdicts"]
+__all__ = ["STYLE", "assumptions", "paragraph", "print_verdicts"]
 
-_STYLE = {
+STYLE = {
     Verdict.IDENTICAL: "bold green",
     Verdict.ROUNDING: "bold green",
     Verdict.NO_TRUTH: "bold yellow",
@@ -34,34 +34,30 @@ def print_verdicts(data: ReportData, console: Console) -> None:
         if diagnosis is None:
             continue
         names = ", ".join(outcome.target for outcome in group)
-        verdict = Text(str(diagnosis.verdict), _STYLE.get(diagnosis.verdict, "bold red"))
+        verdict = Text(str(diagnosis.verdict), STYLE.get(diagnosis.verdict, "bold red"))
         console.print(Text.assemble("\n", verdict, f"  {names}"), soft_wrap=True)
         lead, *more = sentences(diagnosis.headline)
-        _paragraph(console, lead)
+        paragraph(lead, console)
         first = diagnosis.first_fault
         if first is not None or not said:  # of further targets that are as they should be, the answer is enough
             for sentence in more:
                 if sentence not in said:
-                    _point(console, sentence)
+                    paragraph(sentence, console, "  · ")
         said.update(more)
         for line in _others([entry for entry in diagnosis.faults if entry is not first]):
-            _point(console, line)
-    for line in _assumptions(data.targets):
-        _paragraph(console, line, "dim")
+            paragraph(line, console, "  · ")
+    for line in assumptions(data.targets):
+        paragraph(line, console, style="dim")
 
 
-def _paragraph(console: Console, text: str, style: str = "") -> None:
-    """Indented, and broken between words to the console's width."""
-    width = max(console.width - 2, 40)
-    lines = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
-    console.print(Text("\n".join(lines), style), soft_wrap=True)
-
-
-def _point(console: Console, text: str) -> None:
-    """A paragraph of several: marked, and hanging by the mark."""
-    width = max(console.width - 2, 40)
-    lines = textwrap.wrap(text, width, initial_indent="  · ", subsequent_indent="    ", break_long_words=False)
-    console.print(Text("\n".join(lines)), soft_wrap=True)
+def paragraph(text: str, console: Console, mark: str = "  ", style: str = "") -> None:
+    """Indented or marked, and broken between words to the console's width; a line that the text itself ends is kept."""
+    fill = textwrap.TextWrapper(
+        max(console.width, 40), mark, " " * len(mark), break_long_words=False, break_on_hyphens=False
+    )
+    for line in text.splitlines():
+        console.print(Text(fill.fill(line), style), soft_wrap=True)
+        fill.initial_indent = fill.subsequent_indent
 
 
 def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:
@@ -74,8 +70,9 @@ def _others(faults: Sequence[LayerDiagnosis]) -> Iterator[str]:
         yield f"and {len(faults) - _FAULTS} more, in the JSON"
 
 
-def _assumptions(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+def assumptions(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+    """How much the bounds take for granted, in one sentence; nothing where they take nothing."""
     found = {text for outcome in outcomes if outcome.diagnosis for text in outcome.diagnosis.assumes}
     if found:
         count = f"{len(found)} thing{'s' * (len(found) > 1)} that no backend promises"
-        yield f"The bounds assume {count}: named in the JSON, in the HTML report and by 'bittrue explain'."
+        yield f"the bounds assume {count}: see the report, the JSON or 'bittrue explain'"

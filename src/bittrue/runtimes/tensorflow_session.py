@@ -27,6 +27,9 @@ from .keras_session import Sink
 
 __all__ = ["TensorFlowSession"]
 
+_OTHER_KERNELS = 1e-4
+"""Relative to the values. Nodes in functions, as bodies of loops are, get other kernels, which round otherwise."""
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -95,6 +98,7 @@ class TensorFlowSession:
     def _trace(self, runner: _Runner, wanted: list[_Wanted]) -> int:
         self.sink.phase("predicting")
         plain = self._predictions(runner)
+        self._check_loops(plain)
         for record in (*self._fed(), *self._weights()):
             self.sink.record(record, None)
         windows = list(_windows(wanted, self.options.budget))
@@ -129,6 +133,22 @@ class TensorFlowSession:
             detail = different or f"{self.options.runs} predictions agree bit for bit"
             self._checks.append(Check("runs", different is None, detail))
         return first
+
+    def _check_loops(self, plain: Mapping[str, Array]) -> None:
+        """The model's own loops against the steps that they were written out as."""
+        if self.nodes.looping is None:
+            return
+        with _Runner(self.nodes.looping) as runner:
+            tensors = [_tensor(port) for port in self.nodes.looping.outputs]
+            found = dict(zip(plain, self._run(runner, tensors, self.inputs, "loops"), strict=True))
+        different = difference(found, plain, "as loops", "written out step by step")
+        detail = different or "the model's loops, and the steps that they are written out as, agree bit for bit"
+        apart = max((_apart(found[key], plain[key]) for key in plain), default=0.0)
+        if different and apart < _OTHER_KERNELS:
+            detail = (
+                f"the model's loops, and the steps that they are written out as, agree within {apart:.1g}, relatively"
+            )
+        self._checks.append(Check("loops", apart < _OTHER_KERNELS, detail))
 
     def _predict(self, runner: _Runner, inputs: Mapping[str, Array], timing: str) -> dict[str, Array]:
         tensors = [_tensor(port) for port in self.nodes.outputs]
@@ -229,6 +249,16 @@ def _untouched(tf: Any) -> Any:
 
 def _tensor(port: Port) -> str:
     return f"{port.source[0]}:{port.source[1]}"
+
+
+def _apart(found: Array, plain: Array) -> float:
+    """The largest difference, relative to the largest value."""
+    if found.shape != plain.shape:
+        return math.inf
+    left, right = found.astype(np.float64), plain.astype(np.float64)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    apart = np.max(np.abs(np.where(same, 0.0, left - right)), initial=0.0)
+    return float(apart / max(np.max(np.abs(right), initial=0.0), np.finfo(np.float64).tiny))
 
 
 def _bytes(spec: Sequence[Any] | None, batch: int) -> int | None:

@@ -64,6 +64,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "float16": np.dtype("<f2"),
     "float64": np.dtype("<f8"),
 }
+_TAKEN = ("float32", "int32", "bool", "uint8")
 _CODES = frozenset(
     {
         "backend-fallback",
@@ -93,7 +94,11 @@ def encode(header: Mapping[str, Any], payload: bytes | memoryview = b"") -> byte
 
 
 def input_frames(name: str, array: Array) -> Iterator[bytes]:
-    """The frames that carry one input tensor. Raises InputError for a dtype that the protocol does not have."""
+    """The frames that carry one input tensor, as float32 or int32 where TensorFlow.js has not its dtype.
+
+    Raises InputError for a tensor that neither of them can hold.
+    """
+    array = _as_taken(name, array)
     dtype = _wire_dtype(name, array)
     data = np.ascontiguousarray(array, _DTYPES[dtype]).reshape(-1).view(np.uint8).data
     for offset in range(0, max(data.nbytes, 1), MAX_PAYLOAD):
@@ -108,6 +113,24 @@ def input_frames(name: str, array: Array) -> Iterator[bytes]:
             },
             data[offset : offset + MAX_PAYLOAD],
         )
+
+
+def _as_taken(name: str, array: Array) -> Array:
+    """``array`` in a dtype that TensorFlow.js has. Raises InputError where a number would change."""
+    kind = "f" if array.dtype.name == "bfloat16" else array.dtype.kind
+    if array.dtype.name in _TAKEN or kind not in "fiu":
+        return array
+    wanted = np.dtype(np.float32 if kind == "f" else np.int32)
+    with np.errstate(over="ignore"):
+        taken = array.astype(wanted)
+    changed = (taken.astype(array.dtype) != array) & (array == array)
+    if changed.any():
+        raise InputError(
+            f"the input {name!r} is {array.dtype}, in whose place TensorFlow.js has {wanted}, which cannot hold "
+            f"{int(changed.sum())} of its values exactly: give values that both hold",
+            name=name,
+        )
+    return taken
 
 
 def _wire_dtype(name: str, array: Array) -> str:

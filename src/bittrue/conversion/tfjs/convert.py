@@ -105,6 +105,8 @@ def _from_nodes(
         raise Unsupported(
             f"{graph.name!r} is a graph of TensorFlow's nodes, which no layers-model can be: write a graph-model"
         )
+    if nodes.obstacle:
+        raise Unsupported(f"{graph.name!r} cannot be a graph-model, which predict runs without loops: {nodes.obstacle}")
     try:
         return write_graph(graph, version), None
     except Unsupported as refusal:

@@ -73,6 +73,13 @@ DEFECTS: Mapping[str, Defect] = MappingProxyType(
             "the fraction is dropped first, and other whole numbers than 1 are kept",
             "a comparison with 0",
         ),
+        "wasm-select-bool": Defect(
+            "SelectV2",
+            "of truth values",
+            ("wasm",),
+            "four bytes are written for each, over what lies behind the result",
+            "the two conjunctions that say the same",
+        ),
         "batch-mat-mul-broadcast": Defect(
             "BatchMatMul",
             "both operands are repeated along axes of their own",

@@ -90,8 +90,9 @@ class FrozenModel(GraphModel):
 def write_frozen(nodes: NodeGraph, graph: Graph, version: Version) -> FrozenModel:
     """``nodes``, described as layers by ``graph``, as they are.
 
-    Raises Unsupported, naming the node, for one that TensorFlow.js's executor lacks or runs only asynchronously, that
-    calls functions of the graph's own, or whose constant is of a dtype that TensorFlow.js would round; and for a layer
+    Raises Unsupported, naming the node, for one that TensorFlow.js's executor lacks, runs only asynchronously or is
+    known to get wrong, that calls functions of the graph's own, or whose constant is of a dtype that TensorFlow.js
+    would round; and for a layer
     that could be rewritten, but that TensorFlow.js of ``version`` is known to compute otherwise.
     """
     _check_known(graph, version)
@@ -103,9 +104,19 @@ def write_frozen(nodes: NodeGraph, graph: Graph, version: Version) -> FrozenMode
             because = "TensorFlow.js has no such node"
         elif node.op in asynchronous or any("func" in value for value in node.attributes.values()):
             because = "TensorFlow.js runs it only asynchronously, which model.execute does not"
+        elif _counts_from_behind(node, nodes):
+            because = "TensorFlow.js counts its axis from the front alone, and it is negative"
+        elif node.op == "Einsum":
+            because = "TensorFlow.js has no kernel for it on wasm, and pairs axes wrongly on others"
         if because:
             raise _refused(node.name, node.op, because, layers.get(node.name))
     return FrozenModel(nodes, graph)
+
+
+def _counts_from_behind(node: Node, nodes: NodeGraph) -> bool:
+    """Whether the node adds up or multiplies along a negative axis: TensorFlow.js returns nothing then, or crashes."""
+    axis = nodes.constants.get(node.inputs[1][0]) if node.op in ("Cumprod", "Cumsum") else None
+    return axis is not None and int(axis) < 0
 
 
 def _check_known(graph: Graph, version: Version) -> None:

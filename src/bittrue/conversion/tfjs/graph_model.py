@@ -24,6 +24,7 @@ from .expanded import write_expansion
 from .layer_config import refused
 from .lowering import Nodes, Scope, Tensor
 from .lowering.attributes import held, shape, type_of
+from .lowering.nodes import INHERITED
 from .precision import in_float32
 from .specs import inputs_of, without_masks
 from .versions import Version
@@ -110,7 +111,7 @@ def _add_output(model: GraphModel, graph: Graph, ref: TensorRef, tensor: Tensor)
 
 def _key(name: str) -> str:
     """A key that JavaScript keeps in its place among others: not a number, and no property of every object."""
-    return name if name[:1].isalpha() else f"n{name}"
+    return name if name[:1].isalpha() and name not in INHERITED else f"n{name}"
 
 
 class _Writer:

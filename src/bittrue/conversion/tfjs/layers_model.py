@@ -20,6 +20,7 @@ from bittrue.graph.model import Call, Graph, LayerNode, TensorRef
 
 from .fitting import fit
 from .layer_config import Written, refused
+from .lowering.nodes import INHERITED
 from .masks import refuse_used_masks
 from .numbering import creation_order
 from .precision import in_float32
@@ -180,6 +181,8 @@ def check_name(layer: LayerNode) -> None:
     if not _NAME.fullmatch(layer.name):
         allowed = "letters a to z, digits, '.', '-' and '_', the first a letter or digit"
         raise refused(layer, f"TensorFlow.js takes no such name, only {allowed}; rename it")
+    if layer.name in INHERITED:
+        raise refused(layer, "TensorFlow.js takes no such name, which every object of JavaScript has; rename it")
 
 
 def fitted(layer: LayerNode, specs: Specs, version: Version) -> Written:

@@ -21,7 +21,7 @@ __all__ = ["lint_nodes"]
 
 def lint_nodes(graph: Graph, nodes: NodeGraph, *, version: str = "4.22.0") -> Lint:
     """The same as `lint` for a SavedModel or a graph-model, ``nodes``, which ``graph`` describes as layers."""
-    found = (_model_wide(graph), *_layers(graph))
+    found = (_model_wide(graph), *_layers(graph, nodes.obstacle))
     form: Literal["graph-model"] | None = "graph-model" if _is_writable(graph, nodes, parse_version(version)) else None
     return Lint(graph.name, version, facts().tfjs, len(graph.layers), form, found)
 
@@ -32,8 +32,8 @@ def _model_wide(graph: Graph) -> Finding:
     return Finding("", graph.kind, "rejected", None, effect, why, "written as a graph-model", False)
 
 
-def _layers(graph: Graph) -> Iterator[Finding]:
-    """A finding for each layer that has no expansion into ops."""
+def _layers(graph: Graph, obstacle: str) -> Iterator[Finding]:
+    """A finding for each layer that has no expansion into ops; ``obstacle``: why loops could not be written out."""
     known, asynchronous = executor_ops()
     _, refusals = known_specs(graph)
     for layer in graph.layers:
@@ -47,9 +47,8 @@ def _layers(graph: Graph) -> Iterator[Finding]:
             )
         elif late := sorted(ops & asynchronous):
             effect, remedy = f"TensorFlow.js runs {', '.join(late)} only asynchronously", "refused"
-            yield Finding(
-                layer.name, layer.class_name, "rejected", None, effect, str(refusals[layer.name]), remedy, False
-            )
+            why = obstacle or str(refusals[layer.name])
+            yield Finding(layer.name, layer.class_name, "rejected", None, effect, why, remedy, False)
         else:
             effect = "what TensorFlow.js computes otherwise than TensorFlow in it is not repaired"
             remedy = "the model is written node by node, as TensorFlow made it"

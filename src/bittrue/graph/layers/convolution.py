@@ -10,6 +10,7 @@ from bittrue.ops.window import Padding, dilated
 
 from ..formula import Formula, Value
 from .activations import activated
+from .core import adapted
 from .layout import back, channels_first, channels_last
 from .registry import expands
 
@@ -53,9 +54,8 @@ def convolution(formula: Formula) -> Value:
     """activation(conv(x, kernel) + bias)."""
     options, spatial = formula.options, _spatial(formula)
     options.inert("filters", "kernel_size")
-    options.only("lora_rank", None)
     first = channels_first(formula)
-    kernel = formula.weight("kernel")
+    kernel = adapted(formula)
     strides, padding, dilation = _window(formula, kernel, spatial)
     conv = Conv(strides, padding, dilation, options.whole("groups", 1))
     y = formula.apply(conv, channels_last(formula.x, spatial, first), kernel)

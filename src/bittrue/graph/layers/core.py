@@ -8,6 +8,27 @@ from ..formula import Formula, Value
 from .activations import activated
 from .registry import expands
 
+__all__ = ["adapted", "refuse_quantized"]
+
+
+def adapted(formula: Formula, name: str = "kernel") -> Value:
+    """The weight ``name``, with what a low-rank adaptation (LoRA) adds to it: alpha / rank · a @ b."""
+    weight, options = formula.weight(name), formula.options
+    rank, alpha = options.raw("lora_rank", None), options.raw("lora_alpha", None)
+    if rank is None:
+        return weight
+    scale = 1.0 if alpha is None else float(alpha) / int(rank)
+    return weight + (formula.weight(f"lora_{name}_a") @ formula.weight(f"lora_{name}_b")) * scale
+
+
+def refuse_quantized(formula: Formula) -> None:
+    """Raises Unsupported for a layer that ``quantize`` has changed."""
+    if formula.options.raw("quantization_config", None) is not None:
+        raise formula.refused(
+            "Keras has quantized it, and rounds what it is given as the model runs; convert the model as it was "
+            "before, with --quantize if its weights are to be small"
+        )
+
 
 @expands("InputLayer")
 def input_layer(formula: Formula) -> Value:
@@ -22,9 +43,8 @@ def dense(formula: Formula) -> Value:
     """activation(x @ kernel + bias)."""
     options = formula.options
     options.inert("units")
-    options.only("lora_rank", None)
-    options.only("quantization_config", None)
-    y = formula.x @ formula.weight("kernel")
+    refuse_quantized(formula)
+    y = formula.x @ adapted(formula)
     if options.flag("use_bias", True):
         y = y + formula.weight("bias")
     return activated(formula, y)
@@ -35,12 +55,11 @@ def einsum_dense(formula: Formula) -> Value:
     """activation(einsum(equation, x, kernel) + bias)."""
     options = formula.options
     options.inert("output_shape")
-    options.only("lora_rank", None)
-    options.only("quantization_config", None)
+    refuse_quantized(formula)
     equation = str(options.raw("equation", "")).replace(" ", "")
     if "..." in equation:
         equation = _spelt_out(equation, formula.x.rank)
-    y = formula.apply(Einsum(equation), formula.x, formula.weight("kernel"))
+    y = formula.apply(Einsum(equation), formula.x, adapted(formula))
     if options.raw("bias_axes", None) is not None:
         y = y + formula.weight("bias")
     return activated(formula, y)
@@ -58,9 +77,8 @@ def embedding(formula: Formula) -> Value:
     """Rows of the table ``embeddings``. Where ``mask_zero`` makes a mask, its use is the consumer's."""
     options = formula.options
     options.inert("input_dim", "output_dim", "mask_zero", "input_length")
-    options.only("lora_rank", None)
-    options.only("quantization_config", None)
-    return formula.apply(Gather(), formula.weight("embeddings"), formula.x.cast("int32"))
+    refuse_quantized(formula)
+    return formula.apply(Gather(), adapted(formula, "embeddings"), formula.x.cast("int32"))
 
 
 @expands("Masking")

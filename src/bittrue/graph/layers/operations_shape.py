@@ -93,8 +93,12 @@ def cumsum(formula: Formula) -> Value:
     formula.options.only("dtype", None)
     if x.rank < 2:
         raise formula.refused("it adds up along the only axis of its tensor")
-    places = x.cast("int32") if formula.spec(x.ref).dtype.kind == "b" else x
-    sequence = places.moved(axis, 1).expanded(-1)
+    return running_sum(formula, x.cast("int32") if formula.spec(x.ref).dtype.kind == "b" else x, axis)
+
+
+def running_sum(formula: Formula, x: Value, axis: int) -> Value:
+    """Every element of ``x``, of two axes or more, plus those before it along ``axis``."""
+    sequence = x.moved(axis, 1).expanded(-1)
     kind = np.float64 if formula.spec(x.ref).is_floating else np.int32
     start = np.zeros((1,) * (sequence.rank - 1), kind)
     y = scan(formula, [sequence], [start], lambda _, slices, states: [states[0] + slices[0]])

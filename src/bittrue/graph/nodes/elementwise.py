@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import reduce
 
+import numpy as np
+
 from bittrue.ops import Select
 
 from ..formula import Value
@@ -208,6 +210,14 @@ def cast(given: Given) -> Value:
     if given.flag("Truncate"):
         raise given.refused("it cuts off the digits of floating-point numbers")
     return given[0].cast(given.dtype("DstT"))
+
+
+@node("Bucketize", reads=("boundaries",))
+def bucketize(given: Given) -> Value:
+    """How many of ``boundaries`` are no larger than an element."""
+    limits = given.constant(np.asarray(given.real_numbers("boundaries"), np.float64))
+    x = given[0] if given.formula.spec(given[0].ref).is_floating else given[0].cast("float32")
+    return x.expanded(-1).at_least(limits).cast("int32").reduced("sum", [-1], keepdims=False)
 
 
 @node("BiasAdd", reads=("data_format",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bittrue.ops import ArgMax
 
 from ..formula import Value
+from ..layers.operations_shape import running_sum
 from .table import Given, node
 
 _KINDS = {"All": "all", "Any": "any", "Max": "max", "Mean": "mean", "Min": "min", "Sum": "sum"}
@@ -23,6 +24,18 @@ def arg_max(given: Given) -> Value:
     """The number of the first of the largest (smallest) elements."""
     x = given[0] if given.node.op == "ArgMax" else -given[0]
     return given.apply(ArgMax(given.axis(given.whole(1), x.rank)), x)
+
+
+@node("Cumsum", known=(1,), reads=("exclusive", "reverse"))
+def cumulative_sum(given: Given) -> Value:
+    """Every element plus those before it along an axis, or behind it if ``reverse``."""
+    x = given[0]
+    axis = given.axis(given.whole(1), x.rank)
+    if x.rank < 2 or given.flag("exclusive"):
+        raise given.refused("it adds up along the only axis of its tensor, or leaves each element out of its own sum")
+    if not given.flag("reverse"):
+        return running_sum(given.formula, x, axis)
+    return running_sum(given.formula, x.sliced(axis, None, None, -1), axis).sliced(axis, None, None, -1)
 
 
 @node("Softmax")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from bittrue.ops import Broadcast
 
 from ..formula import Value
@@ -72,6 +74,24 @@ def broadcast_to(given: Given) -> Value:
     return given.apply(Broadcast(tuple(given.wholes(1))), given[0])
 
 
+@node("Fill", known=(0,), measures=True)
+def fill(given: Given) -> Value:
+    """The second operand throughout. One size may be that of a tensor, which is then the third."""
+    sizes, value = given.sizes(0), given[1]
+    left = [at for at, size in enumerate(sizes) if not isinstance(size, int)]
+    full = given.apply(Broadcast(tuple(size if isinstance(size, int) else 1 for size in sizes)), value)
+    if not left:
+        return full
+    (at, *others), own = left, sizes[left[0]]
+    if others or not isinstance(own, OwnSize):
+        raise given.refused(f"{len(left)} of its sizes are known only as the model runs")
+    x = given[2].moved(own.axis, 0)
+    for axis in range(1, x.rank):
+        x = x.sliced(axis, 0, 1)
+    column = x.reshaped([1] * (len(sizes) - 1)).moved(0, at)
+    return column.equals(column).where(full, full)
+
+
 @node("ZerosLike", "OnesLike")
 def like(given: Given) -> Value:
     """As many zeros or ones."""
@@ -81,6 +101,18 @@ def like(given: Given) -> Value:
     # Not x · 0, which is no zero where x is infinite.
     number = 1.0 if given.node.op == "OnesLike" else 0.0
     return x.equals(x).where(number, number)
+
+
+@node("MatrixBandPart", known=(1, 2))
+def band(given: Given) -> Value:
+    """The diagonals of matrices that are no further below and above the main one than said, 0 elsewhere."""
+    x, lower, upper = given[0], given.whole(1), given.whole(2)
+    rows, columns = x.size(-2), x.size(-1)
+    if rows is None or columns is None:
+        raise given.refused("it needs matrices of sizes that are known beforehand")
+    above = np.arange(columns) - np.arange(rows)[:, np.newaxis]
+    kept = given.constant(((above >= -lower) | (lower < 0)) & ((above <= upper) | (upper < 0)))
+    return x & kept if given.formula.spec(x.ref).dtype.kind == "b" else kept.where(x, 0.0)
 
 
 @node("DepthToSpace", reads=("block_size", "data_format"))

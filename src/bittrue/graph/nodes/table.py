@@ -25,7 +25,10 @@ _WIDER = {"int64": "int32"}
 
 @dataclass(frozen=True)
 class OwnSize:
-    """A size that is known only as the model runs: that of ``axis`` of the node's first operand."""
+    """A size that is known only as the model runs: that of ``axis`` of the node's first operand.
+
+    Of the last, for rows that measure others.
+    """
 
     axis: int
 
@@ -35,13 +38,15 @@ class Row:
     """How nodes of one op are expanded.
 
     ``known``: the places of operands that must be numbers known beforehand (shapes, axes), negative ones from the end.
-    ``attributes``: those that change what is computed and are read; ``inert``: those that do not.
+    ``attributes``: those that change what is computed and are read; ``inert``: those that do not. ``measures``: sizes
+    among the numbers may be those of a tensor that the node does not read; it then stands behind the operands.
     """
 
     expander: Expander
     known: tuple[int, ...]
     attributes: frozenset[str]
     inert: frozenset[str]
+    measures: bool = False
 
     def places(self, count: int) -> frozenset[int]:
         """``known`` for a node of ``count`` operands, counted from the front."""
@@ -52,7 +57,11 @@ _ROWS: dict[str, Row] = {}
 
 
 def node(
-    *ops: str, known: Sequence[int] = (), reads: Sequence[str] = (), inert: Sequence[str] = ()
+    *ops: str,
+    known: Sequence[int] = (),
+    reads: Sequence[str] = (),
+    inert: Sequence[str] = (),
+    measures: bool = False,
 ) -> Callable[[Expander], Expander]:
     """Registers the formula for nodes of ``ops``: a row of the table each."""
 
@@ -60,7 +69,7 @@ def node(
         for op in ops:
             if op in _ROWS:
                 raise ValueError(f"{op} has two expansions")
-            _ROWS[op] = Row(expander, tuple(known), frozenset(reads), frozenset(inert))
+            _ROWS[op] = Row(expander, tuple(known), frozenset(reads), frozenset(inert), measures)
         return expander
 
     return register
@@ -161,6 +170,10 @@ class Given:
     def whole_numbers(self, name: str) -> list[int]:
         """A list of whole numbers."""
         return list(self._attribute(name, "list.i", []))
+
+    def real_numbers(self, name: str) -> list[float]:
+        """A list of real numbers."""
+        return list(self._attribute(name, "list.f", []))
 
     def dtype(self, name: str) -> str:
         """A dtype, as expansions have it."""

@@ -41,10 +41,14 @@ def graph_of_nodes(nodes: NodeGraph) -> Graph:
 
 def _input(port: Port) -> InputSpec:
     if port.shape is None or port.dtype is None:
-        missing = "how many axes it has" if port.shape is None else "its dtype"
-        raise ModelError(
-            f"the signature does not say of input {port.name!r} {missing}; export it with an input signature"
-        )
+        missing = "takes text or another kind of tensor that TensorFlow.js models and NumPy do not have"
+        advice = "look words up before the model, and export the part of it that takes their numbers"
+        if port.shape is None:
+            missing, advice = (
+                "has a number of axes that the signature does not say",
+                "export it with an input signature",
+            )
+        raise ModelError(f"input {port.name!r} {missing}: {advice}")
     return InputSpec(port.name, port.shape, port.dtype, TensorRef(port.name))
 
 
@@ -52,7 +56,7 @@ class _Facts:
     """What is known of every tensor before the model runs, and which tensors are merely others again.
 
     ``operands`` holds for each node, in place of every operand, a `Source`, an `Array` that is constant, or `Numbers`
-    where the node's row asks for them.
+    where the node's row asks for them; ``measured`` the tensor behind them that some nodes take a size of.
     """
 
     def __init__(self, nodes: NodeGraph) -> None:
@@ -60,6 +64,7 @@ class _Facts:
         self.specs: dict[Source, TensorSpec] = {}
         self.constants: dict[Source, Array] = {(name, 0): array for name, array in nodes.constants.items()}
         self.operands: dict[str, list[Any]] = {}
+        self.measured: dict[str, Source] = {}
         self._same: dict[Source, Source] = {}
         self._numbers: dict[Source, Numbers | None] = {}
         for port in nodes.inputs:
@@ -120,14 +125,18 @@ class _Facts:
     def _operands(self, node: Node) -> list[Any]:
         row = row_of(node.op)
         wanted = row.places(len(node.inputs)) if row else frozenset()
-        return [self._operand(source, node, at in wanted) for at, source in enumerate(node.inputs)]
+        sizes = [self._numbers.get(source) for at, source in enumerate(node.inputs) if at in wanted]
+        if row and row.measures and (source := _measured(sizes)):
+            self.measured[node.name] = source
+        own = self.measured.get(node.name, node.inputs[0] if node.inputs else ("", 0))
+        listed = [self._operand(source, own, at in wanted) for at, source in enumerate(node.inputs)]
+        return [*listed, own] if node.name in self.measured else listed
 
-    def _operand(self, source: Source, node: Node, as_numbers: bool) -> Any:
+    def _operand(self, source: Source, own: Source, as_numbers: bool) -> Any:
         if as_numbers and source in self.constants:
             return {"known": self.constants[source].tolist()}
         numbers = self._numbers.get(source)
         if as_numbers and numbers is not None:
-            own = node.inputs[0]
             return {"known": _plain(numbers, own)}
         return self.constants.get(source, source)
 
@@ -144,6 +153,12 @@ class _Facts:
             return
         for at, spec in enumerate(node_specs(node, given) or ()):
             self.specs[node.name, at] = spec
+
+
+def _measured(sizes: Sequence[Numbers | None]) -> Source | None:
+    """The first tensor of which some of ``sizes`` are."""
+    listed = (item for numbers in sizes if numbers is not None for item in numbers.ravel())
+    return next((item.source for item in listed if isinstance(item, SizeOf)), None)
 
 
 def _plain(numbers: Numbers, own: Source) -> Any:
@@ -303,6 +318,7 @@ class _Entries:
 
     def _entry(self, node: Node) -> dict[str, Any]:
         sources = [self._facts.resolved(source) for source in node.inputs]
+        sources += [self._facts.measured[node.name]] if node.name in self._facts.measured else []
         given = self._facts.operands[node.name]
         operands = [self._operand(item, source) for item, source in zip(given, sources, strict=True)]
         return {"name": node.name, "op": node.op, "attributes": dict(node.attributes), "operands": operands}

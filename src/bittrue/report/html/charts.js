@@ -15,7 +15,7 @@ export const METRICS = {
     band: (layer) => layer.evidence?.own_error?.allowed,
   },
   relative: {
-    title: "largest |difference| / largest |value|",
+    title: "largest relative difference",
     of: (layer) => layer.max_abs_to_scale,
     reference: (layer) => layer.reference_float64?.max_abs_to_scale,
     band: (layer) => (layer.scale ? ratio(layer.evidence?.own_error?.allowed, layer.scale) : null),
@@ -38,6 +38,8 @@ function positive(value) {
   return typeof value === "number" && value > 0 && Number.isFinite(value) ? value : null;
 }
 
+const DISTINCT = 250; // points that a curve across the page can show one by one
+
 /** @type {Map<string, any>} */
 const drawn = new Map();
 
@@ -51,8 +53,10 @@ function plot(id, options, values) {
   drawn.get(id)?.destroy();
   box.replaceChildren();
   const width = Math.max(280, box.clientWidth);
-  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-  const axes = options.axes.map((/** @type {Facts} */ own) => ({ ...axis, ...own }));
+  const axes = options.axes.map((/** @type {Facts} */ own) => {
+    const line = { stroke: colour("--line"), width: 1, ...(own.values === powers ? { filter: decades } : {}) };
+    return { stroke: colour("--soft"), grid: line, ticks: line, ...own };
+  });
   const uPlot = /** @type {any} */ (globalThis).uPlot;
   drawn.set(id, new uPlot({ width, height: 300, ...options, axes }, values, box));
 }
@@ -67,18 +71,48 @@ function powers(_, values) {
   });
 }
 
+/** Lines of a logarithmic axis: where it spans many decades, one for each. @param {any} _ @param {(number | null)[]} values */
+function decades(_, values) {
+  const shown = values.filter((value) => value !== null && value > 0).map((value) => Math.log10(/** @type {number} */ (value)));
+  if (Math.max(...shown) - Math.min(...shown) <= 3) return values;
+  return values.map((value) => (value !== null && powers(null, [value])[0] ? value : null));
+}
+
 /** @param {Facts[]} rows @param {string} title */
 function depthAxes(rows, title) {
+  const names = rows.map(shortened);
+  const narrow = document.documentElement.clientWidth < 600 && names.some((name) => name.length > 9);
+  const named = narrow ? rows.map((_, i) => String(i + 1)) : names; // what would be left of a name tells nothing
+  const longest = Math.max(...named.map(({ length }) => length));
   return [
-    { values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((i) => shortened(rows[i])), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 70, label: "layer, in the order of execution" },
+    { values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((i) => named[i] ?? ""), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], space: Math.max(70, 8 * longest + 12), label: "layer, in the order of execution" },
     { label: title, values: powers, size: 64 },
   ];
 }
 
-/** @param {Facts | undefined} row */
+/** @param {Facts} row */
 function shortened(row) {
-  const label = row ? labelOf(row) : "";
+  const label = labelOf(/** @type {any} */ (row));
   return label.length > 14 ? `…${label.slice(-13)}` : label;
+}
+
+/** How wide a line is that has so many points. @param {number} points */
+function widthOf(points) {
+  return points > DISTINCT ? 1 : 2;
+}
+
+/**
+ * Of a curve with more points than a screen can tell apart, each with the largest of its neighbours: the curve's upper edge.
+ *
+ * @param {(number | null)[]} values
+ * @param {number} reach how many neighbours on either side
+ */
+export function upperEdge(values, reach) {
+  if (reach === 0) return values;
+  return values.map((_, at) => {
+    const near = values.slice(Math.max(0, at - reach), at + reach + 1).filter((value) => value !== null);
+    return near.length > 0 ? Math.max(.../** @type {number[]} */ (near)) : null;
+  });
 }
 
 /**
@@ -100,11 +134,13 @@ export function drawGrowth(data, name) {
     values.push(points);
   };
   targets.forEach((/** @type {Facts} */ target, /** @type {number} */ i) => {
-    add({ label: target.target, stroke: colour(`--t${i % 8}`), width: 2, points: { size: 5 } }, data.rows.map((/** @type {any} */ _, /** @type {number} */ at) => positive(metric.of(target.layers[at] ?? {}))));
+    add({ label: target.target, stroke: colour(`--t${i % 8}`), width: widthOf(data.rows.length), points: { size: 5 } }, data.rows.map((/** @type {any} */ _, /** @type {number} */ at) => positive(metric.of(target.layers[at] ?? {}))));
   });
   if (reference.some((/** @type {any} */ value) => value !== null)) add({ label: "reference from float64", stroke: colour("--ref"), dash: [6, 4], width: 1.5 }, reference);
   if (band.some((/** @type {any} */ value) => value !== null)) {
-    add({ label: "rounding of one layer allows", stroke: colour("--rounding"), width: 1, fill: `${colour("--rounding")}22`, fillTo: (/** @type {any} */ self) => self.scales.y.min }, band);
+    const reach = Math.floor(data.rows.length / DISTINCT);
+    const label = reach ? `rounding of one layer allows (most of ${2 * reach + 1})` : "rounding of one layer allows";
+    add({ label, stroke: colour("--rounding"), width: 1, fill: `${colour("--rounding")}22`, fillTo: (/** @type {any} */ self) => self.scales.y.min }, upperEdge(band, reach));
   }
   plot("growth", { scales: { x: { time: false }, y: { distr: 3 } }, series, axes: depthAxes(data.rows, metric.title), cursor: { drag: { x: true, y: false } } }, values);
 }
@@ -128,7 +164,7 @@ export function drawParts(data, target) {
     { label: "inherited", stroke: colour("--t0"), points: of((evidence) => evidence.inherited.max_abs) },
     { label: "reference's own error", stroke: colour("--ref"), dash: [6, 4], points: of((evidence) => evidence.reference_error.max_abs) },
   ];
-  const series = [{ label: "layer", value: (/** @type {any} */ _, /** @type {number | null} */ i) => (i === null ? "–" : labelOf(data.rows[i])) }, ...lines.map(({ points, ...one }) => ({ value: shown, width: 2, ...one, points: { size: 5 } }))];
+  const series = [{ label: "layer", value: (/** @type {any} */ _, /** @type {number | null} */ i) => (i === null ? "–" : labelOf(data.rows[i])) }, ...lines.map(({ points, ...one }) => ({ value: shown, width: widthOf(data.rows.length), ...one, points: { size: 5 } }))];
   const values = [data.rows.map((/** @type {any} */ _, /** @type {number} */ i) => i), ...lines.map(({ points }) => points)];
   plot("parts", { scales: { x: { time: false }, y: { distr: 3 } }, series, axes: depthAxes(data.rows, "largest |error|") }, values);
 }

@@ -17,7 +17,8 @@ export function readData() {
 }
 
 /**
- * Undo the packing: `{"$": [names], "=": [[values], …]}` is a list of objects.
+ * Undo the packing: `{"$": [names], "=": [[values], …]}` is a list of objects; a name that is a list is the name of an
+ * object and those of its properties.
  *
  * @param {any} value
  * @returns {any}
@@ -25,10 +26,14 @@ export function readData() {
 export function unpack(value) {
   if (Array.isArray(value)) return value.map(unpack);
   if (value === null || typeof value !== "object") return value;
-  if (Array.isArray(value.$)) {
-    return value["="].map((/** @type {any[]} */ row) => Object.fromEntries(value.$.map((/** @type {string} */ name, /** @type {number} */ i) => [name, unpack(row[i])])));
-  }
+  if (Array.isArray(value.$)) return value["="].map((/** @type {any[]} */ row) => objectOf(value.$, row));
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, unpack(item)]));
+}
+
+/** @param {any[]} heads @param {any[] | null} row @returns {Facts | null} */
+function objectOf(heads, row) {
+  if (row === null) return null;
+  return Object.fromEntries(heads.map((head, i) => (Array.isArray(head) ? [head[0], objectOf(head.slice(1), row[i])] : [head, unpack(row[i])])));
 }
 
 /** A layer's entry in the words of a cell: its verdict, or what the bits say where nothing was diagnosed. @param {Facts | undefined} layer */

@@ -3,7 +3,8 @@
 import { METRICS, drawGrowth, drawParts } from "./charts.js";
 import { place, readData, verdictOf } from "./data.js";
 import { prepareDetail, showLayer, shownTargets } from "./detail.js";
-import { drawMatrix } from "./matrix.js";
+import { drawMatrix, reveal } from "./matrix.js";
+import { drawOverview } from "./overview.js";
 
 /**
  * @typedef {import("./data.js").Facts} Facts
@@ -26,6 +27,10 @@ function start(data) {
   if (shownTargets(data).length === 0) return;
   for (const section of document.querySelectorAll("section[hidden]")) /** @type {HTMLElement} */ (section).hidden = false;
   drawMatrix(data, (layer, target) => showLayer(data, layer, target));
+  drawOverview(data, shownTargets(data), (layer, target) => {
+    showLayer(data, layer, target);
+    reveal(layer, target);
+  });
   prepareDetail(data);
   const radios = [...document.querySelectorAll('input[name="metric"]')].map((one) => /** @type {HTMLInputElement} */ (one));
   const growth = () => drawGrowth(data, radios.find(({ checked }) => checked)?.value ?? "relative");
@@ -33,6 +38,7 @@ function start(data) {
   growth();
   const { layer, target } = firstOfInterest(data);
   showLayer(data, layer, target);
+  if (layer < data.rows.length - 1) reveal(layer, target);
   place("shown").textContent = `${data.rows.length} layers`;
   const again = () => {
     growth();

@@ -6,7 +6,7 @@ import { STYLES, element, figure, labelOf, place, verdictOf } from "./data.js";
  * @typedef {import("./data.js").Facts} Facts
  */
 
-const HEIGHT = 26;
+const HEIGHT = 28; // of a row, as in the style sheet
 const STEP = 14;
 const MOST_LANES = 12;
 
@@ -27,7 +27,7 @@ export function drawMatrix(data, select) {
     const line = element("tr", { "data-name": labelOf(row).toLowerCase() });
     const cell = element("td", { class: "lanes" });
     cell.append(drawLanes(lanes[at], worstOf(targets, at)));
-    line.append(cell, element("th", { scope: "row", title: row.class }, labelOf(row), " ", element("span", { class: "soft small" }, row.class ?? "")));
+    line.append(cell, element("th", { scope: "row", title: `${labelOf(row)} (${row.class ?? ""})` }, labelOf(row), " ", element("span", { class: "soft small" }, row.class ?? "")));
     targets.forEach((/** @type {Facts} */ target, /** @type {number} */ which) => line.append(cellOf(target, at, which, select)));
     body.append(line);
   });
@@ -54,6 +54,18 @@ function cellOf(target, at, which, select) {
 export function markSelected(layer, target) {
   for (const cell of document.querySelectorAll('#matrix [aria-selected="true"]')) cell.setAttribute("aria-selected", "false");
   document.querySelectorAll("#matrix tbody tr")[layer]?.querySelectorAll("td.cell")[target]?.setAttribute("aria-selected", "true");
+}
+
+/** Scroll the table, and nothing else, to a cell. @param {number} layer @param {number} target */
+export function reveal(layer, target) {
+  const line = /** @type {HTMLElement | undefined} */ (document.querySelectorAll("#matrix tbody tr")[layer]);
+  const cell = /** @type {HTMLElement | undefined} */ (line?.querySelectorAll("td.cell")[target]);
+  const name = /** @type {HTMLElement | null | undefined} */ (line?.querySelector("th"));
+  const box = place("matrix").parentElement;
+  if (!line || !cell || !name || !box) return;
+  box.scrollTop = line.offsetTop - box.clientHeight / 2;
+  // Its end at the right edge, unless its beginning would then lie under the names, which stay at the left.
+  box.scrollLeft = Math.min(cell.offsetLeft + cell.offsetWidth - box.clientWidth, cell.offsetLeft - name.offsetWidth);
 }
 
 /** @param {KeyboardEvent} event */

@@ -13,7 +13,10 @@ _DIGITS = 7  # significant ones of a figure; tensors' own values are text
 
 
 def packed(value: Any) -> Any:
-    """Lists of objects with the same properties as one list of names and rows of values; undone by data.js."""
+    """Lists of objects with the same properties as one list of names and rows of values; undone by data.js.
+
+    Where a property is such an object in every row, or null, its name is ``[name, *names of its properties]``.
+    """
     if isinstance(value, Mapping):
         return {str(key): packed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -21,8 +24,27 @@ def packed(value: Any) -> Any:
         names = _shared_names(rows)
         if names is None:
             return [packed(item) for item in rows]
-        return {"$": names, "=": [[packed(row[name]) for name in names] for row in rows]}
+        heads, cells = _table(rows, names)
+        return {"$": heads, "=": cells}
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _table(rows: list[Any], names: list[str]) -> tuple[list[Any], list[list[Any]]]:
+    heads: list[Any] = []
+    columns: list[list[Any]] = []
+    for name in names:
+        column = [row[name] for row in rows]
+        given = [value for value in column if value is not None]
+        inner = _shared_names(given)
+        if inner is None:
+            heads.append(name)
+            columns.append([packed(value) for value in column])
+            continue
+        below, cells = _table(given, inner)
+        following = iter(cells)
+        heads.append([name, *below])
+        columns.append([None if value is None else next(following) for value in column])
+    return heads, [list(row) for row in zip(*columns, strict=True)]
 
 
 def _shared_names(rows: list[Any]) -> list[str] | None:

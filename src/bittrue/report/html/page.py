@@ -10,12 +10,12 @@ import bittrue
 from bittrue.report.data import ReportData
 
 from .packing import as_script, packed
-from .parts import environment, reproduce, targets, verdict, weights
+from .parts import environment, exact, reproduce, targets, verdict, weights
 from .picture import picture
 
 __all__ = ["HtmlReporter"]
 
-_SCRIPTS = ("data.js", "matrix.js", "charts.js", "detail.js", "main.js")
+_SCRIPTS = ("data.js", "matrix.js", "overview.js", "charts.js", "detail.js", "main.js")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[a-z]+\.js";\n', re.MULTILINE)
 
 
@@ -30,6 +30,7 @@ class HtmlReporter:
             "css": _own("report.css"),
             "verdict": verdict(data),
             "targets": targets(data),
+            "exact": exact(data),
             "weights": weights(data),
             "environment": environment(data),
             "reproduce": reproduce(data),

@@ -8,11 +8,11 @@ from html import escape
 from typing import Any
 
 from bittrue.diagnosis import Verdict
-from bittrue.report.data import ReportData, TargetOutcome
-from bittrue.report.words import decisions_in_words, sentences
+from bittrue.report.data import ExactProof, ReportData, TargetOutcome
+from bittrue.report.words import decisions_in_words, without_fix
 from bittrue.traces import Provenance
 
-__all__ = ["environment", "reproduce", "targets", "verdict", "weights"]
+__all__ = ["environment", "exact", "reproduce", "targets", "verdict", "weights"]
 
 _STYLES = {
     Verdict.IDENTICAL: "identical",
@@ -33,8 +33,8 @@ def verdict(data: ReportData) -> str:
     fixes = list(dict.fromkeys(_fixes(data)))
     todo = "".join(f"<li>{fix}</li>" for fix in fixes)
     name = escape(data.model.name) if data.model else "two runs"
-    lead, *more = sentences(data.headline or _without_headline(data))
-    more = [sentence for sentence in more if not sentence.startswith("To fix it")]  # said under "What to do"
+    lead, *more = without_fix(data.worst) if data.worst else [_without_headline(data)]  # the fix is under "What to do"
+    more = [sentence for sentence in more if not sentence.startswith("The adapter is software")]  # said in the notes
     software = [outcome.target for outcome in data.targets if outcome.provenance and outcome.provenance.software]
     notes = [*data.notes]
     if software:
@@ -121,6 +121,42 @@ def _adapter(provenance: Provenance | None) -> str:
         return "none"
     software = '<span class="badge suspicious">software</span> ' if provenance.software else ""
     return f'{software}<span class="small">{escape(provenance.adapter)}</span>'
+
+
+def exact(data: ReportData) -> str:
+    """The same model as an exact one: hash beside hash, equal to the first or not; nothing where it was not run."""
+    proof = data.exact
+    if proof is None:
+        return ""
+    first = next(iter(proof.hashes.values()), None)
+    rows: list[tuple[str, str, bool | None]] = [
+        (target, f"<code>{escape(digest)}</code>", digest == first) for target, digest in proof.hashes.items()
+    ]
+    rows += [(target, escape(sentence), None) for target, sentence in proof.failures.items()]
+    said = {True: ("identical", "equal"), False: ("bug", "other bits"), None: ("failed", "failed")}
+    lines = "".join(
+        f'<tr><th scope="row">{escape(target)}</th><td data-label="bits"><span class="badge {said[same][0]}">'
+        f'{said[same][1]}</span></td><td data-label="SHA-256"><span class="small">{shown}</span></td></tr>'
+        for target, shown, same in rows
+    )
+    answer, style = _proven(proof)
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("target", "bits", "SHA-256"))
+    return (
+        '<section id="exact" aria-labelledby="exact-title"><h2 id="exact-title">The same model, exported as an exact '
+        f'one <span class="badge {style}">{answer}</span></h2><p class="soft small">SHA-256 of all {proof.values:,} '
+        "values of its outputs: equal hashes are equal bits. It is another artifact than the one above, written by "
+        '<code>bittrue export</code>, and rounds in an order of its own.</p><div class="scroll"><table class="stacked">'
+        f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div></section>"
+    )
+
+
+def _proven(proof: ExactProof) -> tuple[str, str]:
+    """What the hashes say in a few words, and the style of that."""
+    if proof.refuted:
+        return "not the same bits everywhere", "bug"
+    if proof.identical:
+        return f"the same bits in {len(proof.hashes)} of {len(proof.hashes)} places", "identical"
+    return "nothing to compare with", "unknown"
 
 
 def weights(data: ReportData) -> str:

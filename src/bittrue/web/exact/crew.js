@@ -50,7 +50,10 @@ export async function gather(module, count) {
   exports.threads(count, typeof document === "undefined" ? 1 : 0); // a page's own thread must not sleep
   /** @type {{ready: Promise<void>, end: () => void}[]} */
   const others = [];
-  const end = () => others.forEach((other) => other.end());
+  const end = () => {
+    exports.dismiss(); // Deno cannot end a thread that waits inside the module, nor itself before it
+    others.forEach((other) => other.end());
+  };
   try {
     for (let thread = 1; thread < count; thread++) {
       const stack = exports.reserve(STACK);

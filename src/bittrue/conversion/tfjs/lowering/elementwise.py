@@ -9,7 +9,7 @@ from bittrue.ops.base import broadcast, promote
 
 from ..defects import present
 from ..versions import known
-from .attributes import type_of
+from .attributes import held, type_of
 from .folding import MOST, folded
 from .nodes import Tensor
 from .registry import lowers
@@ -103,6 +103,8 @@ def select(scope: Scope, op: Select, condition: Tensor, a: Tensor, b: Tensor) ->
     shape = broadcast(condition.spec.shape, a.spec.shape, b.spec.shape)
     assert shape is not None
     a, b = _alike(scope, a, b)
+    if held(a.spec.dtype) == "bool" and present("wasm-select-bool", scope.version):
+        return _chosen(scope, condition, a, b)
     if len(shape) > MOST and present("gpu-where-rank-5", scope.version):
         flat, restored = folded(scope, (condition, a, b))
         if flat[0].spec.rank < len(shape):
@@ -115,6 +117,13 @@ def select(scope: Scope, op: Select, condition: Tensor, a: Tensor, b: Tensor) ->
     name = scope.nodes.name(f"{scope.prefix}/{kind}")
     spec = type(a.spec)(shape, a.spec.dtype)
     return scope.nodes.add(kind, name, (condition, a, b), {"T": type_of(a.spec.dtype)}, spec)
+
+
+def _chosen(scope: Scope, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Truth values of ``a`` where the condition holds, else of ``b``."""
+    then = logical(scope, Logical("and"), condition, a)
+    otherwise = logical(scope, Logical("and"), logical(scope, Logical("not"), condition), b)
+    return logical(scope, Logical("or"), then, otherwise)
 
 
 @lowers(Cast)

@@ -14,7 +14,15 @@ from bittrue.traces import Array
 
 from .attributes import Attribute, type_of
 
-__all__ = ["Nodes", "Tensor"]
+__all__ = ["INHERITED", "Nodes", "Tensor"]
+
+INHERITED = frozenset(
+    {
+        *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+        *("toLocaleString", "toString", "valueOf"),
+    }
+)
+"""Names under which every object of JavaScript has something: TensorFlow.js takes it for what it looks up by name."""
 
 _ALIEN = re.compile(r"[^A-Za-z0-9_.\-/]")
 
@@ -40,10 +48,11 @@ class Nodes:
     def name(self, wanted: str) -> str:
         """A name like ``wanted`` that is free: letters, digits and ``_.-/`` alone, and no digit in front.
 
-        TensorFlow.js reads a colon as the number of an output, and JavaScript lists numbers before other keys.
+        TensorFlow.js reads a colon as the number of an output, and JavaScript lists numbers before other keys. Nor is
+        it one of `INHERITED`.
         """
         base = _ALIEN.sub("_", wanted)
-        base = base if base[:1].isalpha() else f"n{base}"
+        base = base if base[:1].isalpha() and base not in INHERITED else f"n{base}"
         free, count = base, 0
         while free.casefold() in self._names:
             count += 1
