@@ -93,6 +93,6 @@ lock:
 	@$(BIN)/python scripts/lock.py
 
 clean:
-	rm -rf .venv node_modules build dist bittrue-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv node_modules requirements/npm/*/node_modules build dist bittrue-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache src/bittrue/_vendor src/bittrue/_kernels js/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -193,6 +193,8 @@ benchmark's own: sums one by one, backwards, shuffled, pairwise, in the lanes of
 and fused; begun with the bias or ended with it; functions in the forms of kernels. Values are ordinary or not: far
 from zero, of all magnitudes, subnormal, saturating, zeros, ones, constants, one hot, pictures; kernels too: balanced
 so that sums cancel, sorted by sign, constant, sparse. It is judged by the code that `bittrue check` judges by.
-The *statistic* is the observed over the expected mean square of its errors, and must not exceed its *limit*; the last
-columns say the largest part of the rigorous bound that any element took, and which tensor came nearest to its limit.
+The *statistic* is the observed over the expected mean square of its errors, and must not exceed its *limit*; where it
+would with terms in random order, as with kernels sorted by sign, they are expected in their own order, so that shares
+close to 1 are those just below that. The last columns say the largest part of the rigorous bound that any element took,
+and which tensor came nearest to its limit.
 """

@@ -13,8 +13,8 @@ enum { STRETCH = 256, ROWS = 4, PANELS = 32 };
 
 int64_t spread_words(int64_t length) { return 4 * ROWS * (length < STRETCH ? length : STRETCH); }
 
-// Products that are taken up at once: elements `from` to `to` of the taps `first` to `last`. The first ones begin at the
-// bias.
+// Products that are taken up at once: elements `from` to `to` of the taps `first` to `last`. The first ones begin
+// at the bias.
 typedef struct {
   int32_t first, last, from, to, begins;
 } Stretch;
@@ -46,7 +46,8 @@ INLINE void step(const int R, const int P, const float *a, const float *const *b
 
 // `length` products. wasmtime loads all that a stretch of code without a branch needs before it computes: the ways out
 // between the steps keep the accumulators in registers.
-INLINE const float *steps(const int R, const int P, const float *a, const float **b, int32_t length, v128_t acc[ROWS][2]) {
+INLINE const float *steps(const int R, const int P, const float *a, const float **b, int32_t length,
+                          v128_t acc[ROWS][2]) {
   if (length <= 0) return a;
   const float *end = a + (int64_t)length * R * 4;
   for (;; length -= 4) {
@@ -120,7 +121,8 @@ TILE_OF(2, 1)
 TILE_OF(1, 3)
 TILE_OF(1, 1)
 
-// The elements of a stretch of `count` rows, side by side, each in four lanes. Taps that lie one after the other are one.
+// The elements of a stretch of `count` rows, side by side, each in four lanes. Taps that lie one after the other are
+// one.
 static void spread(const Rows *rows, int32_t r, int32_t count, const Stretch *stretch) {
   const int32_t each = stretch->to - stretch->from;
   for (int32_t q = 0; q < count; q++) {

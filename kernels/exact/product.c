@@ -1,4 +1,4 @@
-// Sums of products: matrices, convolutions of every kind. spec.md, section 5. What is computed of them is in multiply.c.
+// Sums of products: matrices, convolutions of every kind. spec.md, section 5. Their rows are computed in multiply.c.
 #include "multiply.h"
 
 int64_t packed_words(int32_t depth, int32_t columns) {

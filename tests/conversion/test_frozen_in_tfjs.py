@@ -121,12 +121,20 @@ def test_what_keras_has_quantized_is_refused_in_one_sentence(tmp_path: Path) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_sums_along_a_negative_axis_are_not_written_node_by_node(tmp_path: Path) -> None:
+def test_what_tfjs_gets_wrong_is_not_written_node_by_node(tmp_path: Path) -> None:
     def summed(tf: object, x: object) -> object:
         return tf.math.acosh(tf.math.cumsum(tf.abs(x) + 1.0, -1, exclusive=True) + 2.0)  # type: ignore[attr-defined]
 
-    with pytest.raises(Unsupported, match=r"\(Cumsum\).*axis from the front alone"):
-        convert(of_function(tmp_path, summed, None, 3), tmp_path / "out")
+    def paired(tf: object, x: object) -> object:
+        return tf.math.acosh(tf.einsum("ij,ij->i", x, x) + 2.0)  # type: ignore[attr-defined]
+
+    for function, said in (
+        (summed, r"\(Cumsum\).*axis from the front alone"),
+        (paired, r"\(Einsum\).*no kernel for it"),
+    ):
+        folder = of_function(tmp_path / function.__name__, function, None, 3)
+        with pytest.raises(Unsupported, match=said):
+            convert(folder, tmp_path / "out")
 
 
 def test_loops_are_refused_by_name(tmp_path: Path) -> None:

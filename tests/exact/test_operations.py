@@ -119,7 +119,9 @@ def test_products_of_many_matrices(seed: int, ones: int, m: int, k: int, n: int)
     check("matmul", [floats(seed, *a, m, k), floats(seed + 1, *b, k, n)])
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(200, 900, 17), (97, 384, 8), (1, 2000, 100), (5, 385, 33)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(200, 900, 17), (97, 384, 8), (1, 2000, 100), (5, 385, 33), (6, 257, 530), (3, 700, 20)]
+)
 def test_products_longer_than_what_the_cache_takes_at_once(m: int, k: int, n: int) -> None:
     check("matmul", [floats(1, m, k, special=False), floats(2, k, n, special=False), floats(3, n)], constant=True)
 
@@ -150,6 +152,13 @@ def test_convolutions(data: st.DataObject, seed: int, spatial: int, groups: int,
     attributes = [spatial, groups, same, *strides, *dilations, *widths]
     check("conv", [x, kernel, floats(seed + 2, filters)], attributes, constant)
     check("conv", [x, kernel], attributes, constant)
+
+
+@pytest.mark.parametrize("channels", [60, 300])
+def test_convolutions_longer_than_what_the_cache_takes_at_once(channels: int) -> None:
+    x, kernel = floats(1, 1, 5, 6, channels, special=False), floats(2, 3, 2, channels, 9, special=False)
+    check("conv", [x, kernel, floats(3, 9)], [2, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0], constant=True)
+    check("conv_transpose", [x, kernel, floats(3, 9)], [2, 2, 1, 1, 1, 0, 1, 0, 0], constant=True)
 
 
 @settings(max_examples=15, deadline=None)

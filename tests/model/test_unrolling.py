@@ -60,7 +60,6 @@ def recurrent(layers: Any) -> dict[str, list[Any]]:
         "bidirectional": [layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum")],
         "masked": [layers.Masking(0.0), layers.Bidirectional(layers.SimpleRNN(3))],
         "cells": [layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)])],
-        "written out by Keras": [layers.LSTM(3, unroll=True)],
     }
 
 
