@@ -18,6 +18,7 @@ from tests.report.results import doubled, one_up, result
 from bittrue.comparison import compare
 from bittrue.report.data import ReferenceOutcome, ReportData, TargetOutcome
 from bittrue.report.text import TextReporter, short
+from bittrue.report.words import elided
 from bittrue.traces import Array, Key, Provenance, Record, Trace
 
 GOLD = Path(__file__).parent.parent / "gold"
@@ -136,3 +137,18 @@ def test_zero_is_printed_only_for_zero(value: float) -> None:
 )
 def test_special_values_have_names(value: float | None, text: str) -> None:
     assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "shown"),
+    [
+        ("conv1", 5, "conv1"),
+        ("model/stage/block_6/depthwise", 27, "model/…/block_6/depthwise"),
+        ("model/stage/block_6/depthwise", 24, "model/…/depthwise"),
+        ("a_layer_of_a_long_name", 11, "a_lay…_name"),
+        ("model/a_layer_of_a_long_name", 12, "model/…_name"),
+    ],
+)
+def test_of_a_long_name_both_ends_are_shown(name: str, most: int, shown: str) -> None:
+    assert elided(name, most) == shown
+    assert len(shown) <= most

@@ -19,7 +19,7 @@ from bittrue.diagnosis import Diagnosis, Verdict
 from .data import LayerRow, ReportData, TargetOutcome
 from .remarks import failures, remarks
 from .verdict_text import STYLE, assumptions, paragraph
-from .words import answered, decisions_in_words, relative, short, telling, without_fix
+from .words import answered, decisions_in_words, elided, relative, short, telling, without_fix
 
 __all__ = ["print_brief"]
 
@@ -27,6 +27,7 @@ _LINES = 11  # of targets and layers together, as far as three layers are left
 _NAMED = 3  # targets that a verdict names; of more it says how many, and the table says which
 _VERDICTS = 3
 _REMARKS = 6
+_NAME = 42  # characters of a layer's name: a line stays one on a screen of 110
 _OTHERS = 4  # faults beside the first that are named
 _SHAPE = {"box": None, "pad_edge": False, "title_justify": "left", "title_style": "bold"}
 
@@ -161,7 +162,7 @@ def _layers(data: ReportData, console: Console) -> None:
         for name in ("|value|", "differ", "relative", "median ULP", "max ULP"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in shown:
-            table.add_row(escape(row.label), *(_layer(row) if diagnosed else _layer(row)[1:]))
+            table.add_row(escape(elided(row.label, _NAME)), *(_layer(row) if diagnosed else _layer(row)[1:]))
         console.print()
         console.print(table)
         for row in shown:

@@ -12,7 +12,7 @@ from bittrue.traces import Provenance
 
 from .data import LayerRow
 
-__all__ = ["answered", "decisions_in_words", "relative", "sentences", "short", "telling", "without_fix"]
+__all__ = ["answered", "decisions_in_words", "elided", "relative", "sentences", "short", "telling", "without_fix"]
 
 
 def decisions_in_words(found: Diagnosis) -> str:
@@ -48,6 +48,18 @@ def short(value: float | None, digits: int = 3) -> str:
     if value == int(value) and abs(value) < 10**6:
         return str(int(value))
     return f"{value:.{digits}g}"
+
+
+def elided(name: str, most: int) -> str:
+    """``name`` in at most ``most`` characters. Of a path both ends stay, which tell it from others."""
+    if len(name) <= most:
+        return name
+    parts = name.split("/")
+    for kept in range(len(parts) - 2, 0, -1):
+        path = "/".join((parts[0], "…", *parts[-kept:]))
+        if len(path) <= most:
+            return path
+    return f"{name[: most // 2]}…{name[len(name) - (most - 1) // 2 :]}"
 
 
 def answered(provenance: Provenance | None) -> str:
