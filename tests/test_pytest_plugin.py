@@ -32,6 +32,9 @@ Ran = Callable[..., pytest.RunResult]
 def ran(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ran:
     """Runs a test in which ``bittrue.check`` answers ``answer``; keeps what it was asked in ``asked``."""
 
+    for name in ("CI", "BUILD_NUMBER"):  # there pytest prints failures whole in its summary once more
+        monkeypatch.delenv(name, raising=False)
+
     def go(answer: Any, *words: str, test: str = ASSERTS, more: str = "") -> pytest.RunResult:
         def check(*args: Any, **options: Any) -> Any:
             go.asked.append((args, options))  # type: ignore[attr-defined]

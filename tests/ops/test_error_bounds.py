@@ -353,3 +353,10 @@ def test_a_comparison_in_doubt_costs_the_difference_of_both_branches() -> None:
     np.testing.assert_array_equal(doubt, [1, 0])
     bound = ops.Select().error_bound(AXIOMS, x > 0, x, x * 5, errors=(doubt, 0.0, 0.0))
     np.testing.assert_allclose(bound, [4e-3, 0.0])
+
+
+def test_a_maximum_over_a_window_promises_nothing_where_a_nan_is_in_it() -> None:
+    """NaN compares as neither greater nor smaller: what a window makes of it depends on the comparison."""
+    x = np.array([1.0, np.nan, 2.0, 3.0, 4.0])[None, :, None]
+    bound = ops.Pool("max", (2,), (1,)).error_bound(Axioms(), x)
+    assert bound[0, :, 0].tolist() == [np.inf, np.inf, 0.0, 0.0]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scripted import DONE, ENVIRONMENT, HELLO, ScriptedLink, chain, frame, record
 
+from bittrue.conversion.tfjs import Artifact
 from bittrue.errors import (
     ArtifactError,
     BackendFallback,
@@ -34,9 +34,7 @@ from bittrue.traces import Check, Key, Record, Trace
 
 X = np.array([[1, 2]], np.float32)
 BEGIN = [frame(HELLO), frame(ENVIRONMENT)]
-ARTIFACT: Any = SimpleNamespace(
-    folder=Path("artifact"), format="layers-model", version="4.22.0", files={"model.json": "00"}, places=None
-)
+ARTIFACT = Artifact(Path("artifact"), "layers-model", "4.22.0", {"model.json": "00"})
 
 
 def visit(

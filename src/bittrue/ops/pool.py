@@ -82,7 +82,8 @@ class Pool(Op):
 
     def _rounding(self, axioms: Axioms, size: Array, magnitudes: tuple[Array, ...]) -> Array:
         if self.kind == "max":
-            return np.zeros_like(size)
+            # Nothing promises what is greater, a number or NaN: some backends' windows keep the NaN, others lose it.
+            return np.where(np.isnan(size), np.inf, 0.0)
         terms = prod(self.size)
         return axioms.sums(self._evaluate(magnitudes[0]), terms + 1 + axioms.division, terms)
 
