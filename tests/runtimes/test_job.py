@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scripted import chain
 
+from bittrue.conversion.tfjs import Artifact
 from bittrue.errors import UsageError
 from bittrue.runtimes.base import TraceOptions
 from bittrue.runtimes.job import Job, flag_value
 from bittrue.runtimes.target import Target
 
-ARTIFACT: Any = SimpleNamespace(
-    folder=Path("a"), format="layers-model", version="4.22.0", files={"model.json": "00ff"}, places=None
-)
+ARTIFACT = Artifact(Path("a"), "layers-model", "4.22.0", {"model.json": "00ff"})
 
 
 def job(target: str = "chrome:webgl", **options: Any) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def test_it_has_the_fields_of_the_protocol():
     assert job("chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true", runs=3, budget=99) == {
         "target": "chrome:webgl+WEBGL_FORCE_F16_TEXTURES=true",
         "runtime": {"name": "tfjs", "version": "4.22.0", "base": "t/", "scripts": ["tf.min.js"]},
-        "artifact": {"format": "layers-model", "base": "a/"},
+        "artifact": {"format": "layers-model", "base": "a/", "document": "model.json"},
         "hashes": {"model.json": "00ff"},
         "backend": "webgl",
         "flags": {"WEBGL_FORCE_F16_TEXTURES": True},
