@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittrue import ops
+from bittrue.diagnosis import ARITHMETICS
 from bittrue.ops import Allowance, Axioms
 from bittrue.traces import Array
 
@@ -360,3 +361,23 @@ def test_a_maximum_over_a_window_promises_nothing_where_a_nan_is_in_it() -> None
     x = np.array([1.0, np.nan, 2.0, 3.0, 4.0])[None, :, None]
     bound = ops.Pool("max", (2,), (1,)).error_bound(Axioms(), x)
     assert bound[0, :, 0].tolist() == [np.inf, np.inf, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_power_by_logarithms_as_bad_as_wgsl_allows_stays_within(sign: float) -> None:
+    """exp2(y · log2(x)), each step as far off as the specification lets it be, all to one side."""
+    generator = np.random.default_rng(3)
+    x = np.concatenate([generator.uniform(0.5, 2, 4000), np.exp2(generator.uniform(-12, 12, 4000))])
+    y = generator.uniform(-6, 6, x.size) * generator.choice([0.1, 1.0], x.size)
+    ulp = 2.0**-23
+    near = (x >= 0.5) & (x <= 2)
+    log2 = np.log2(x)
+    log2 = log2 + sign * np.sign(y) * np.where(near, 2.0**-21, 3 * ulp * np.abs(log2))
+    exponent = y * log2
+    exponent = exponent + sign * ulp * np.abs(exponent)
+    computed = np.exp2(exponent) * (1 + sign * (3 + 2 * np.abs(exponent)) * ulp)
+    op = ops.Binary("power")
+    bound = op.error_bound(ARITHMETICS["tfjs:webgpu"].axioms, x, y)
+    off = np.abs(computed - op.evaluate(x, y)[0])
+    assert np.all(off <= bound)
+    assert np.median(bound / off) < 4  # no wider than it has to be

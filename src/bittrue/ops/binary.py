@@ -112,7 +112,9 @@ class Binary(Op):
             case "divide":
                 return axioms.gamma(axioms.division) * size
             case "power":
-                return axioms.allowed("power", size)
+                # Where a^b is 2^(b · log2 a), its error grows with that exponent and with b, for which log2 a is off.
+                exponent = np.where(size > 0, np.abs(np.log2(size)), 0.0)
+                return axioms.allowed("power", size, exponent + magnitudes[1])
             case _:
                 return axioms.gamma(1) * size
 
