@@ -62,15 +62,8 @@ def convert(
     opened = open_model(model, trust=trust, custom=custom)
 
     def written(one: OpenedModel) -> Artifact:
-        return write(
-            one.graph,
-            Path(out),
-            version=tfjs or BUNDLED,
-            form=form,
-            quantize=rules,
-            shims=shims,
-            nodes=one.nodes,
-        )
+        version = tfjs or BUNDLED
+        return write(one.graph, Path(out), version=version, form=form, quantize=rules, shims=shims, nodes=one.nodes)
 
     try:
         return written(opened)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
@@ -11,7 +10,7 @@ import click
 from bittrue.errors import UsageError
 
 from .edge import DONE, edge
-from .options import json_file, quietly, trusting
+from .options import json_file, one_layer, quietly, trusting
 from .screen import Screen, write_json
 
 __all__ = ["FAIL_ON", "check_explaining", "explain", "explaining", "fails", "least_failing"]
@@ -68,19 +67,7 @@ def fails(data: Any, fail_on: str) -> bool:
 
 
 @click.command()
-@click.argument("result", metavar="TRACE|RESULT", type=click.Path(path_type=Path))
-@click.argument("layer")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path),
-    metavar="TRACE",
-    help="The reference's trace [reference.safetensors beside TRACE].",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The model that was run, where no graph.json stands beside TRACE.",
-)
+@one_layer
 @trusting
 @json_file
 @quietly

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -16,6 +16,7 @@ __all__ = [
     "in_targets",
     "input_tensors",
     "json_file",
+    "one_layer",
     "quietly",
     "reporting",
     "run_of",
@@ -97,50 +98,78 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
+_RUNNING = (
+    click.option(
+        "--runs",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Repeat the prediction; all must agree.",
+    ),
+    click.option(
+        "--budget",
+        type=click.IntRange(1),
+        metavar="MIB",
+        help="Memory that capturing may add to the prediction alone, in MiB [512]: what does not fit is captured "
+        "in several passes, and a budget that is too small is raised with a sentence.",
+    ),
+    click.option(
+        "--timeout",
+        type=float,
+        default=120.0,
+        callback=_finite,
+        show_default=True,
+        help="Seconds of silence after which a browser, Node or a Python process that was started counts as hung. "
+        "It cannot end keras:tensorflow without flags, which runs in this process.",
+    ),
+    click.option(
+        "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
+    ),
+    click.option(
+        "--listen",
+        metavar="ADDRESS",
+        help="The address of this machine that a device opens (--in device) [the only one in a private network].",
+    ),
+    click.option(
+        "--wait",
+        type=float,
+        default=900.0,
+        callback=_finite,
+        show_default=True,
+        help="Seconds that somebody has to start the run on a device.",
+    ),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
+)
+
+
 def running(command: Callable[P, Any]) -> Callable[P, Any]:
     """The options of every command that runs a model."""
-    options = (
-        click.option(
-            "--runs",
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="Repeat the prediction; all must agree.",
-        ),
-        click.option(
-            "--budget",
-            type=click.IntRange(1),
-            metavar="MIB",
-            help="Memory that capturing may add to the prediction alone, in MiB [512]: what does not fit is captured "
-            "in several passes, and a budget that is too small is raised with a sentence.",
-        ),
-        click.option(
-            "--timeout",
-            type=float,
-            default=120.0,
-            callback=_finite,
-            show_default=True,
-            help="Seconds of silence after which a browser, Node or a Python process that was started counts as hung. "
-            "It cannot end keras:tensorflow without flags, which runs in this process.",
-        ),
-        click.option(
-            "--webdriver", metavar="URL", help="Open browsers through this remote WebDriver (a Selenium Grid, say)."
-        ),
-        click.option(
-            "--listen",
-            metavar="ADDRESS",
-            help="The address of this machine that a device opens (--in device) [the only one in a private network].",
-        ),
-        click.option(
-            "--wait",
-            type=float,
-            default=900.0,
-            callback=_finite,
-            show_default=True,
-            help="Seconds that somebody has to start the run on a device.",
-        ),
-        click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on [any free one]."),
-    )
+    return _with(_RUNNING, command)
+
+
+_LAYER = (
+    click.argument("result", metavar="TRACE|RESULT", type=click.Path(path_type=Path)),
+    click.argument("layer"),
+    click.option(
+        "--against",
+        type=click.Path(path_type=Path),
+        metavar="TRACE",
+        help="The reference's trace [reference.safetensors beside TRACE].",
+    ),
+    click.option(
+        "--model",
+        type=click.Path(path_type=Path),
+        help="The model that was run, where no graph.json stands beside TRACE.",
+    ),
+)
+
+
+def one_layer(command: Callable[P, Any]) -> Callable[P, Any]:
+    """What names a layer of a saved run, and where else to look for what belongs to it."""
+    return _with(_LAYER, command)
+
+
+def _with(options: Sequence[Callable[[Any], Any]], command: Callable[P, Any]) -> Callable[P, Any]:
     for option in reversed(options):
         command = option(command)
     return command

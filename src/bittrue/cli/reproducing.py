@@ -8,30 +8,18 @@ from typing import Any
 import click
 
 from .edge import DONE, edge
-from .options import quietly, trusting
+from .options import one_layer, quietly, trusting
 from .screen import Screen
 
 __all__ = ["repro"]
 
 
 @click.command()
-@click.argument("result", metavar="TRACE|RESULT", type=click.Path(path_type=Path))
-@click.argument("layer")
+@one_layer
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="The folder for the case."
 )
 @click.option("--target", metavar="TARGET", help="Of a result with several targets: which [the first where it is off].")
-@click.option(
-    "--against",
-    type=click.Path(path_type=Path),
-    metavar="TRACE",
-    help="The reference's trace [reference.safetensors beside TRACE].",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The model that was run, where no graph.json stands beside TRACE.",
-)
 @click.option("--redact", is_flag=True, help="Random weights and inputs that still show the fault, if any do.")
 @trusting
 @quietly
