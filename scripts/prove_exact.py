@@ -17,6 +17,7 @@ import ast
 import hashlib
 import inspect
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -166,7 +167,7 @@ def examine(folder: Path, questions: Iterable[str], name: str, number: int) -> N
     for question, found in shard(missing, name, number).items():
         path = place(folder, question, name, number)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
+        partial = path.with_suffix(f".{os.getpid()}.part")  # another process may be at the same shard
         partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
         partial.replace(path)
 
