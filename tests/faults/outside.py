@@ -128,7 +128,7 @@ class Place:
         deadline = time.monotonic() + _MOMENT
         while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert left == []
+        assert left == [], f"left behind: {left}"
         assert [name for name in self.files() if "partial" in name or name.rpartition("/")[2].startswith(".")] == []
 
     def processes(self) -> Iterator[str]:

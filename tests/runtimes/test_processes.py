@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -112,3 +113,47 @@ def test_the_watchdog_ends_with_a_bittrue_that_ends_in_order(temporary: Path):
     done = subprocess.run([sys.executable, "-c", code, str(temporary)], check=True, capture_output=True, timeout=60)
     (watchdog,) = map(int, done.stdout.split())
     assert not psutil.pid_exists(watchdog)
+
+
+INTERRUPTED = """
+import os, signal, subprocess, sys, tempfile
+from bittrue.runtimes import processes, watchdog
+
+def interrupting(function):
+    def call(*args, **kwargs):
+        done = function(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):  # a handler of Python runs between two of these
+            pass
+        return done
+    return call
+
+tempfile.tempdir = sys.argv[1]
+try:
+    if sys.argv[2] == "folder":
+        tempfile.mkdtemp = interrupting(tempfile.mkdtemp)
+    elif sys.argv[2] == "watchdog":
+        watchdog._start = interrupting(watchdog._start)
+    scratch = processes.Scratch()
+    processes.subprocess.Popen = interrupting(subprocess.Popen)
+    processes.ProgramTree([sys.executable, "-c", "import time; time.sleep(60)"], scratch)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("when", ["folder", "watchdog", "program"])
+def test_an_interruption_between_making_and_knowing_leaves_nothing(temporary: Path, when: str):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(temporary), when], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+    deadline = time.monotonic() + 20
+    while survivors(temporary) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert survivors(temporary) == []
+
+
+def test_outside_the_main_thread_everything_is_as_it_was(temporary: Path):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: Scratch().remove()).result()
+    assert survivors(temporary) == []

@@ -10,13 +10,16 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 import psutil
@@ -27,6 +30,7 @@ __all__ = ["ProgramTree", "Scratch"]
 
 _GRACE = 2.0  # seconds to end by itself
 _PATIENCE = 5.0  # seconds for the system to end what was killed
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 
 _watchdog = Watchdog()
@@ -37,11 +41,12 @@ class Scratch:
     """A temporary folder for one program, removed by `remove` and at the latest when Python exits."""
 
     def __init__(self, parent: Path | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        _watchdog.guard(self.path)
         self.inhabited = False
         """Whether a program may be running that belongs here."""
-        atexit.register(self.remove)
+        with _undivided():
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            atexit.register(self.remove)
+            _watchdog.guard(self.path)
 
     def folder(self, name: str) -> Path:
         """A folder inside it."""
@@ -81,19 +86,20 @@ class ProgramTree:
         self._scratch = scratch
         self._known: set[psutil.Process] = set()
         scratch.inhabited = True
-        self.process = subprocess.Popen(
-            command,
-            env={**(os.environ if env is None else env), MARK: str(scratch.path)},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=pass_fds,
-            # A group of its own: Ctrl-C in the terminal reaches us, and we end it in order.
-            start_new_session=sys.platform != "win32",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-            | getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        atexit.register(self.end)
+        with _undivided():
+            self.process = subprocess.Popen(
+                command,
+                env={**(os.environ if env is None else env), MARK: str(scratch.path)},
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=pass_fds,
+                # A group of its own: Ctrl-C in the terminal reaches us, and we end it in order.
+                start_new_session=sys.platform != "win32",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+                | getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+            atexit.register(self.end)
 
     @property
     def ended(self) -> str | None:
@@ -121,6 +127,32 @@ class ProgramTree:
             self.process.wait(_PATIENCE)
         self._scratch.inhabited = False
         atexit.unregister(self.end)  # last, so that what Ctrl-C interrupts is done again at the end
+
+
+@contextmanager
+def _undivided() -> Iterator[None]:
+    """What Ctrl-C must not cut in two: a folder made but not yet known, a program started but not yet known.
+
+    A signal that has a handler in Python is remembered until the end of the block, which takes milliseconds.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {
+        number: handler
+        for number in (getattr(signal, name) for name in _ENDING if hasattr(signal, name))
+        if callable(handler := signal.getsignal(number))
+    }
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: came.append((number, frame)))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in came[:1]:
+            handlers[signal.Signals(number)](number, frame)
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

@@ -214,13 +214,11 @@ def partial_name(path: Path) -> Path:
 
 def _temporary() -> tuple[Path | None, BinaryIO]:
     with writing(None):
-        handle, name = tempfile.mkstemp(prefix="bittrue-", suffix=".safetensors")
-        file = os.fdopen(handle, "w+b")
         if os.name == "nt":
-            return Path(name), file
+            handle, name = tempfile.mkstemp(prefix="bittrue-", suffix=".safetensors")
+            return Path(name), os.fdopen(handle, "w+b")
         # A file without a name cannot be left behind, whatever kills this process.
-        os.unlink(name)
-        return None, file
+        return None, cast(BinaryIO, tempfile.TemporaryFile("w+b"))
 
 
 def _discard(file: BinaryIO, partial: Path | None) -> None:
