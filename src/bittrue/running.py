@@ -265,7 +265,7 @@ class Session:
 
         self.run.progress.phase("diagnosis", "explaining")
         try:
-            return explained(data, self.graph, base, other=other, other_truth=other_truth)
+            return explained(data, self.graph, base, other=other, other_truth=other_truth, room=self.run.budget)
         finally:
             self.run.progress.done("diagnosis")
 

@@ -12,9 +12,12 @@ from tests.conformance.subjects import SUBJECTS
 
 from bittrue.errors import Unsupported
 from bittrue.graph.evaluate import layer_bound, layer_truth
+from bittrue.graph.examples import cut_of
 from bittrue.graph.layers import expand, known_classes
+from bittrue.graph.model import LayerNode
 from bittrue.model.reading import graph_of
 from bittrue.ops import Axioms, TensorSpec
+from bittrue.traces import Array
 
 ALIKE = {"SpatialDropout1D", "SpatialDropout3D"}
 """Classes whose expansion is that of another which is compared."""
@@ -34,6 +37,18 @@ def test_keras_is_within_the_float32_bound(case: Case) -> None:
         assert np.all(np.abs(output - exact) <= bound), np.max(np.abs(output - exact) - bound)
         # A bound that says nothing would let anything pass.
         assert np.max(bound) <= 1e-3 * max(1.0, np.max(np.abs(exact)))
+    assert_examples_are_apart(node, inputs, bounds)
+
+
+def assert_examples_are_apart(node: LayerNode, inputs: list[Array], bounds: tuple[tuple[Array, Array], ...]) -> None:
+    """The last examples by themselves give what they give among others."""
+    size = len(bounds[0][0])
+    cut = cut_of(node, [TensorSpec.of(array) for array in inputs], 0, size)
+    assert cut is not None
+    part = slice(size // 2, size)
+    for alone, among in zip(layer_bound(node, cut.of(inputs, part), Axioms()), bounds, strict=True):
+        for found, whole in zip(alone, among, strict=True):
+            np.testing.assert_allclose(found, np.broadcast_to(whole, (size, *found.shape[1:]))[part], 1e-9, 1e-15)
 
 
 FIRST_OF_EACH_CLASS = list({case[0]: case for case in reversed(CASES)}.values())

@@ -1,7 +1,7 @@
 """What a difference is, and whose fault: decomposition, bounds, verdicts, causes. Works on saved traces alone."""
 
 from .axioms import ARITHMETICS, Arithmetic, arithmetic_of
-from .diagnose import diagnose, diagnose_all, traces_of, undiagnosed
+from .diagnose import ROOM, diagnose, diagnose_all, traces_of, undiagnosed
 from .evidence import Evidence, Reproduction, Side
 from .result import (
     Amplification,
@@ -20,6 +20,7 @@ from .result import (
 
 __all__ = [
     "ARITHMETICS",
+    "ROOM",
     "Amplification",
     "Arithmetic",
     "Decision",

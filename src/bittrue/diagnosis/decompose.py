@@ -12,13 +12,12 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from bittrue.floats import ulp_distance
-from bittrue.graph.rounding import Rounding
 from bittrue.traces import Array, Key
 
 from .judging import widest
 from .result import Amplification, OutputEvidence, OwnError, Part
 
-__all__ = ["amplification", "decompose"]
+__all__ = ["Decomposition"]
 
 _UNIT = 2.0**-53
 _BLOCK = 2**17  # elements
@@ -48,62 +47,76 @@ class _Magnitudes:
         return Part(self.largest, self.rms)
 
 
-def decompose(
-    key: Key,
-    outputs: tuple[Array, Array],
-    exact: tuple[Rounding, Rounding],
-    errors: tuple[OwnError, OwnError],
-    enlarged: Amplification,
-) -> OutputEvidence:
-    """The evidence of one output; all pairs are (reference, candidate).
+class Decomposition:
+    """The evidence of one output, gathered over parts of the batch; all pairs are (reference, candidate)."""
 
-    Where the two sides inherit different shapes there is nothing to subtract: the parts are then infinite.
-    """
-    if outputs[0].shape != outputs[1].shape:
-        return _apart(key, outputs[0], errors)
-    level, total, inherited, closure = _Magnitudes(), _Magnitudes(), _Magnitudes(), 0.0
-    for y_r, y_c, f_r, f_c in _blocks(*outputs, exact[0].value, exact[1].value):
-        with np.errstate(all="ignore"):
-            difference, own, came, negated = y_c - y_r, y_c - f_c, f_c - f_r, f_r - y_r
-            size = np.abs(y_c) + np.abs(y_r) + 2 * (np.abs(f_c) + np.abs(f_r))
-            left = np.abs(difference - (own + came + negated)) / (size * _UNIT)
-        level.add(y_r)
-        total.add(difference)
-        inherited.add(came)
-        closure = max(closure, float(np.max(left, initial=0.0, where=np.isfinite(left))))
-    distance, value = _ulp_peak(*outputs)
-    return OutputEvidence(
-        key,
-        level.largest,
-        level.rms,
-        distance,
-        value,
-        total.part,
-        errors[1],
-        inherited.part,
-        errors[0],
-        enlarged,
-        closure,
-    )
+    def __init__(self) -> None:
+        self._level, self._total, self._inherited, self._exact = (_Magnitudes() for _ in range(4))
+        self._closure = 0.0
+        self._peak: tuple[float | None, float | None] = (None, None)
+        self._apart = False
+        self._floating = True
+
+    def add(self, outputs: tuple[Array, Array], exact: tuple[Array, Array]) -> None:
+        """The next part of both outputs, and f of what each side's layer got.
+
+        Where the two sides inherit different shapes there is nothing to subtract: the parts are then infinite.
+        """
+        self._floating &= exact[0].dtype.kind == "f"
+        if outputs[0].shape != outputs[1].shape:
+            self._apart = True
+            self._level.add(np.asarray(widest(outputs[0]), np.float64).reshape(-1))
+            return
+        for y_r, y_c, f_r, f_c in _blocks(*outputs, *exact):
+            with np.errstate(all="ignore"):
+                difference, own, came, negated = y_c - y_r, y_c - f_c, f_c - f_r, f_r - y_r
+                size = np.abs(y_c) + np.abs(y_r) + 2 * (np.abs(f_c) + np.abs(f_r))
+                left = np.abs(difference - (own + came + negated)) / (size * _UNIT)
+            self._level.add(y_r)
+            self._total.add(difference)
+            self._inherited.add(came)
+            self._exact.add(f_r)
+            self._closure = max(self._closure, float(np.max(left, initial=0.0, where=np.isfinite(left))))
+        self._peak = _farther(self._peak, _ulp_peak(*outputs))
+
+    def found(
+        self, key: Key, errors: tuple[OwnError, OwnError], inputs: tuple[Sequence[Array], Sequence[Array]]
+    ) -> OutputEvidence:
+        """What all parts say, with the whole ``inputs`` of both sides."""
+        level, never = self._level, Part(inf, inf)
+        if self._apart:
+            none = Amplification(None, None, None)
+            return OutputEvidence(
+                key, level.largest, level.rms, None, None, never, errors[1], never, errors[0], none, 0.0
+            )
+        return OutputEvidence(
+            key,
+            level.largest,
+            level.rms,
+            *self._peak,
+            self._total.part,
+            errors[1],
+            self._inherited.part,
+            errors[0],
+            self._amplification(inputs),
+            self._closure,
+        )
+
+    def _amplification(self, inputs: tuple[Sequence[Array], Sequence[Array]]) -> Amplification:
+        """How the layer enlarges the difference of its ``inputs``."""
+        pairs = [(r, c) for r, c in zip(*inputs, strict=True) if r.dtype.kind not in "iub"]
+        if not pairs or not self._floating or any(r.shape != c.shape for r, c in pairs):
+            return Amplification(None, None, None)
+        moved, x = _moved(pairs)
+        absolute, growth = _ratio(self._inherited.rms, moved), _ratio(self._exact.rms, x)
+        return Amplification(absolute, _ratio(absolute, growth), growth)
 
 
-def _apart(key: Key, y_r: Array, errors: tuple[OwnError, OwnError]) -> OutputEvidence:
-    level, never = _Magnitudes(), Part(inf, inf)
-    level.add(np.asarray(widest(y_r), np.float64).reshape(-1))
-    none = Amplification(None, None, None)
-    return OutputEvidence(key, level.largest, level.rms, None, None, never, errors[1], never, errors[0], none, 0.0)
-
-
-def amplification(inputs: tuple[Sequence[Array], Sequence[Array]], exact: tuple[Array, Array]) -> Amplification:
-    """How the layer enlarges the difference of its ``inputs`` (reference, candidate), given f of both."""
-    pairs = [(r, c) for r, c in zip(*inputs, strict=True) if r.dtype.kind not in "iub"]
-    apart = any(r.shape != c.shape for r, c in (*pairs, exact))
-    if not pairs or apart or exact[0].dtype.kind != "f":
-        return Amplification(None, None, None)
-    moved, x = _moved(pairs)
-    change, f = _moved([exact])
-    absolute, growth = _ratio(change, moved), _ratio(f, x)
-    return Amplification(absolute, _ratio(absolute, growth), growth)
+def _farther(
+    one: tuple[float | None, float | None], other: tuple[float | None, float | None]
+) -> tuple[float | None, float | None]:
+    """The peak of the larger distance, the first if they are equal."""
+    return other if other[0] is not None and (one[0] is None or other[0] > one[0]) else one
 
 
 def _moved(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:

@@ -22,7 +22,10 @@ from .input_causes import input_causes
 from .result import Decision, Diagnosis, LayerDiagnosis, Verdict
 from .wiring import wire
 
-__all__ = ["diagnose", "diagnose_all", "traces_of", "undiagnosed"]
+__all__ = ["ROOM", "diagnose", "diagnose_all", "traces_of", "undiagnosed"]
+
+ROOM = 512 * 2**20
+"""Bytes that an explanation may take beside the traces, about, unless the caller says otherwise."""
 
 
 def diagnose(reference: Trace, candidate: Trace, graph: Graph) -> Diagnosis:
@@ -31,12 +34,18 @@ def diagnose(reference: Trace, candidate: Trace, graph: Graph) -> Diagnosis:
 
 
 def diagnose_all(
-    reference: Trace, candidates: Mapping[str, Trace], graph: Graph, *, only: Collection[str] | None = None
+    reference: Trace,
+    candidates: Mapping[str, Trace],
+    graph: Graph,
+    *,
+    only: Collection[str] | None = None,
+    room: int = ROOM,
 ) -> dict[str, Diagnosis]:
     """`diagnose` for several runs against one reference: f(x_r), and f of inputs that agree, is evaluated once.
 
     ``only`` are the paths of the layers to look at (None: all); the headline then speaks of these alone.
-    One call of one layer is held at a time. Whatever cannot be evaluated has the verdict "no truth" with its reason.
+    One call of one layer is looked at at a time, and of a large batch, where examples do not meet, as many examples as
+    take about ``room`` bytes. Whatever cannot be evaluated has the verdict "no truth" with its reason.
     Raises ModelError for a graph that is not connected.
     """
     entries: dict[str, list[LayerDiagnosis]] = {
@@ -46,12 +55,9 @@ def diagnose_all(
     for wired in wire(graph):
         if only is not None and wired.call.name not in only:
             continue
-        examination = CallExamination(graph, wired, reference, candidates, effort)
-        for target in candidates:
-            found = examination.diagnose(target)
-            if found is not None:
-                entries[target].append(found)
-    composed = _composed(reference, candidates, graph) if only is None else None
+        for target, found in CallExamination(graph, wired, reference, candidates, effort, room).examine().items():
+            entries[target].append(found)
+    composed = _composed(reference, candidates, graph, room) if only is None else None
     bounds = first_order(reference, candidates, graph) if only is None else {}
     return {
         target: _diagnosis(
@@ -65,7 +71,7 @@ def diagnose_all(
     }
 
 
-def _composed(reference: Trace, candidates: Mapping[str, Trace], graph: Graph) -> Composed | None:
+def _composed(reference: Trace, candidates: Mapping[str, Trace], graph: Graph, room: int) -> Composed | None:
     """The rigorous bound of the outputs for all that were run, where a decision hangs on them."""
     if not any(True for trace in candidates.values() for _ in decisions(reference, trace, graph)):
         return None
@@ -73,7 +79,7 @@ def _composed(reference: Trace, candidates: Mapping[str, Trace], graph: Graph) -
     if any(key not in reference.records for key in keys.values()):
         return None
     known = [arithmetic_of(trace.provenance).axioms for trace in (reference, *candidates.values())]
-    return compose(graph, {name: reference[key].load() for name, key in keys.items()}, weakest(known))
+    return compose(graph, {name: reference[key].load() for name, key in keys.items()}, weakest(known), room)
 
 
 def traces_of(comparison: Comparison) -> tuple[Trace, Trace]:

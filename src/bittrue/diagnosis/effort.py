@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 
+from bittrue.graph.model import LayerNode
+
 from .evidence import Evidence
 
 __all__ = ["NOT_SEARCHED", "Effort", "products"]
@@ -15,10 +17,9 @@ _MOST = 2**27
 NOT_SEARCHED = "its causes were not searched for, as those of the large layers before it were not found"
 
 
-def products(evidence: Evidence) -> int:
-    """About how many products the layer has: each value of the output is a sum over a kernel's fan-in."""
-    size = sum(y.size for y in evidence.side.outputs)
-    return size * max((prod(weight.value.shape[:-1]) for weight in evidence.layer.weights), default=1)
+def products(layer: LayerNode, size: int) -> int:
+    """About how many products ``layer`` has for outputs of ``size`` elements, each a sum over a kernel's fan-in."""
+    return size * max((prod(weight.value.shape[:-1]) for weight in layer.weights), default=1)
 
 
 class Effort:
@@ -33,4 +34,4 @@ class Effort:
 
     def in_vain(self, target: str, evidence: Evidence) -> None:
         """Note a search that found nothing."""
-        self._spent[target] += products(evidence)
+        self._spent[target] += products(evidence.layer, sum(y.size for y in evidence.side.outputs))

@@ -26,7 +26,8 @@ class Side:
     ``inputs`` are the tensors that the call is made on (positional, then keyword ones; masks that the graph names are
     among them), ``outputs`` what it returned, ``weights`` what the runtime holds in Keras's order (the graph's own
     where they were not recorded), ``masks`` and ``states`` what else the runtime was seen to pass. ``rounding`` is,
-    for each output, the exact answer on ``inputs`` with its bound; ``errors`` how the outputs lie to it.
+    for each output, the exact answer on ``inputs`` with its bound; ``errors`` how the outputs lie to it. All of these
+    may be of a part of the examples; ``batch`` are the inputs of all.
     """
 
     name: SideName
@@ -39,6 +40,7 @@ class Side:
     states: tuple[Array, ...]
     rounding: tuple[Rounding, ...]
     errors: tuple[OwnError, ...]
+    batch: tuple[Array, ...]
 
     @property
     def within(self) -> bool:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+
 from bittrue.errors import BittrueError, ModelError
+from bittrue.graph.examples import Cut, cut_of
 from bittrue.graph.model import Graph
 from bittrue.graph.tape import Pulled, Tape
-from bittrue.ops import Axioms
+from bittrue.ops import Axioms, TensorSpec
 from bittrue.traces import Array, Key, Trace
 
 from .axioms import arithmetic_of, in_dtype
@@ -39,8 +43,9 @@ def first_order(reference: Trace, candidates: Mapping[str, Trace], graph: Graph)
     """For each target, the first-order bound of each decision in the row where the reference's margin is least.
 
     Layers are evaluated in float64 on the inputs that the reference's records hold, the last first; one is held at a
-    time, beside the gradients of what it reads. Whatever stands in the way is the obstacle of the decisions that hang
-    on it. Raises ModelError for a graph that is not connected.
+    time, beside the gradients of what it reads, and where examples do not meet only the one that the row is of.
+    Whatever stands in the way is the obstacle of the decisions that hang on it. Raises ModelError for a graph that is
+    not connected.
     """
     margins = least_margins(reference, graph)[:_MOST_DECISIONS] if candidates else ()
     adjoint = _Adjoint({_REFERENCE: reference, **candidates}, margins)
@@ -53,16 +58,60 @@ def first_order(reference: Trace, candidates: Mapping[str, Trace], graph: Graph)
 _REFERENCE = ""  # no target has an empty name
 
 
+@dataclass(frozen=True)
+class _Gradient:
+    """With respect to a tensor: to all of it, or to the examples from ``first`` on, all others having none."""
+
+    array: Array
+    first: int | None = None
+
+    def among(self, span: _Span | None, shape: tuple[int, ...]) -> Array:
+        """With respect to the examples of ``span`` (None: all), those of this gradient among them; of ``shape``."""
+        if self.first is None:
+            return self.array
+        found = np.zeros(shape)
+        start = self.first - (span[0] if span is not None else 0)
+        if found[start : start + len(self.array)].shape != self.array.shape:
+            raise ModelError(_OTHER_SHAPE)
+        found[start : start + len(self.array)] = self.array
+        return found
+
+    def __add__(self, other: _Gradient) -> _Gradient:
+        if self.first is None and other.first is None:
+            return _Gradient(self.array + other.array)
+        whole = next((one.array.shape for one in (self, other) if one.first is None), None)
+        span = _span([self, other])
+        shape = whole if span is None or whole is not None else (span[1] - span[0], *self.array.shape[1:])
+        assert shape is not None
+        return _Gradient(self.among(span, shape) + other.among(span, shape), None if span is None else span[0])
+
+
+_Span = tuple[int, int]
+"""The first example and the one after the last."""
+
+_OTHER_SHAPE = "the reference's record has another shape than its inputs give"
+
+
+def _span(gradients: Iterable[_Gradient]) -> _Span | None:
+    """The examples of all of ``gradients``, None where one of them is with respect to all."""
+    known = [(one.first, one.first + len(one.array)) if one.first is not None else None for one in gradients]
+    spans = [span for span in known if span is not None]
+    if len(spans) < len(known):
+        return None
+    return min(first for first, _ in spans), max(stop for _, stop in spans)
+
+
 class _Adjoint:
     """Gradients on their way from the outputs to the inputs, and what every layer added to the sums."""
 
     def __init__(self, traces: Mapping[str, Trace], margins: Sequence[Margin]) -> None:
         self._traces = traces
-        self._came: dict[tuple[str, int], dict[tuple[int, Margin], Array]] = defaultdict(dict)
+        self._came: dict[tuple[str, int], dict[tuple[int, Margin], _Gradient]] = defaultdict(dict)
         self._obstacles: dict[Margin, str] = {}
         self._sums: dict[Margin, dict[Key, dict[str, float]]] = {margin: {} for margin in margins}
         for margin in margins:
-            self._add(margin.key, margin, margin.gradient(traces[_REFERENCE][margin.key].shape))
+            example, gradient = margin.gradient(traces[_REFERENCE][margin.key].shape)
+            self._add(margin.key, margin, _Gradient(gradient, example))
 
     def visit(self, wired: Wired) -> None:
         """Pass on what has come to the outputs of a call."""
@@ -74,46 +123,72 @@ class _Adjoint:
         elif came:
             self._through(wired, came)
 
-    def _through(self, wired: Wired, came: Mapping[tuple[int, Margin], Array]) -> None:
+    def _through(self, wired: Wired, came: Mapping[tuple[int, Margin], _Gradient]) -> None:
         waiting = dict.fromkeys(margin for _, margin in came)
         try:
-            axioms, tape = self._tape(wired)
+            inputs = self._inputs(wired)
+            places, axioms = self._axioms(wired)
+            cut = self._cut(wired, inputs)
+            held: tuple[_Span | None, Tape] | None = None
             for margin in waiting:
-                gradients = _fitting(tape.outputs, {at: found for (at, one), found in came.items() if one == margin})
-                self._take(wired, margin, axioms, tape.pullback(gradients))
+                mine = {at: found for (at, one), found in came.items() if one == margin}
+                span = _span(mine.values()) if cut is not None else None
+                if held is None or held[0] != span:
+                    given = inputs if cut is None or span is None else cut.of(inputs, slice(*span))
+                    held = span, Tape(wired.call.layer, given, axioms, wired.call.nodes[-1])
+                pulled = held[1].pullback(_fitting(held[1].outputs, mine, span))
+                marks = cut.inputs if cut is not None and span is not None else (False,) * len(inputs)
+                firsts = [span[0] if mark and span is not None else None for mark in marks]
+                self._take(wired, margin, places, pulled, firsts)
         except BittrueError as error:
             self._stop(waiting, wired, str(error))
 
-    def _take(self, wired: Wired, margin: Margin, axioms: Mapping[str, int], pulled: Pulled) -> None:
+    def _take(
+        self,
+        wired: Wired,
+        margin: Margin,
+        axioms: Mapping[str, int],
+        pulled: Pulled,
+        firsts: Sequence[int | None],
+    ) -> None:
         if not all(map(isfinite, pulled.moved)):
             self._stop([margin], wired, "nothing is promised of its values")
             return
         self._sums[margin][wired.key] = {side: pulled.moved[at] for side, at in axioms.items()}
-        for source, gradient in zip(wired.operands, pulled.inputs, strict=True):
+        for source, gradient, first in zip(wired.operands, pulled.inputs, firsts, strict=True):
             if gradient is not None:
-                self._add(source.keys[0], margin, gradient)
+                self._add(source.keys[0], margin, _Gradient(gradient, first))
 
-    def _tape(self, wired: Wired) -> tuple[Mapping[str, int], Tape]:
-        """The call as the reference made it, and for each side which of the tape's axioms are its own."""
+    def _inputs(self, wired: Wired) -> tuple[Array, ...]:
+        """What the reference made the call on."""
         if wired.obstacle is not None:
             raise ModelError(wired.obstacle)
-        reference = self._traces[_REFERENCE]
         try:
-            inputs = [load(source, reference) for source in wired.operands]
+            return tuple(load(source, self._traces[_REFERENCE]) for source in wired.operands)
         except KeyError as missing:
             raise ModelError(f"the reference has no record of {missing.args[0]}, which it was made from") from None
+
+    def _cut(self, wired: Wired, inputs: Sequence[Array]) -> Cut | None:
+        """How the call is cut into examples, None where it is not."""
+        record = self._traces[_REFERENCE].records.get(wired.key)
+        if record is None or not record.shape:
+            return None
+        return cut_of(wired.call.layer, tuple(map(TensorSpec.of, inputs)), wired.call.nodes[-1], record.shape[0])
+
+    def _axioms(self, wired: Wired) -> tuple[Mapping[str, int], Sequence[Axioms]]:
+        """The axioms of all sides, each once, and for every side which are its own."""
         known: list[Axioms] = []
         places = {}
         for side, trace in self._traces.items():
-            record = trace.records.get(wired.key) or reference.records.get(wired.key)
+            record = trace.records.get(wired.key) or self._traces[_REFERENCE].records.get(wired.key)
             arithmetic = arithmetic_of(trace.provenance)
             axioms = (in_dtype(arithmetic, record.dtype) if record is not None else arithmetic).axioms
             if axioms not in known:
                 known.append(axioms)
             places[side] = known.index(axioms)
-        return places, Tape(wired.call.layer, inputs, known, wired.call.nodes[-1])
+        return places, known
 
-    def _add(self, key: Key, margin: Margin, gradient: Array) -> None:
+    def _add(self, key: Key, margin: Margin, gradient: _Gradient) -> None:
         came, place = self._came[key.layer, key.call], (key.index, margin)
         came[place] = came[place] + gradient if place in came else gradient
 
@@ -146,8 +221,11 @@ class _Adjoint:
         return FirstOrder(margin.row, least, change, ours, others, shares)
 
 
-def _fitting(outputs: Sequence[Array], came: Mapping[int, Array]) -> list[Array | None]:
-    """The gradients of ``outputs`` in their order."""
-    if any(at >= len(outputs) or outputs[at].shape != gradient.shape for at, gradient in came.items()):
-        raise ModelError("the reference's record has another shape than its inputs give")
-    return [came.get(at) for at in range(len(outputs))]
+def _fitting(outputs: Sequence[Array], came: Mapping[int, _Gradient], span: _Span | None) -> list[Array | None]:
+    """The gradients of ``outputs``, which are those of the examples of ``span``, in their order."""
+    if any(at >= len(outputs) for at in came):
+        raise ModelError(_OTHER_SHAPE)
+    found = {at: gradient.among(span, outputs[at].shape) for at, gradient in came.items()}
+    if any(outputs[at].shape != gradient.shape for at, gradient in found.items()):
+        raise ModelError(_OTHER_SHAPE)
+    return [found.get(at) for at in range(len(outputs))]

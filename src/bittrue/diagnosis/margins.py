@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -50,12 +51,16 @@ class Margin:
         """The margin for outputs of (rows, columns)."""
         return float(sum(factor * rows[self.row, column] for column, factor in self.factors)) + self.offset
 
-    def gradient(self, shape: tuple[int, ...]) -> Array:
-        """Its derivative with respect to every element of the output, which has ``shape``; float64."""
-        found = np.zeros(shape)
+    def gradient(self, shape: tuple[int, ...]) -> tuple[int, Array]:
+        """The example that the row is of, and the margin's derivative with respect to that example of an output.
+
+        ``shape`` is the output's; the derivative is float64, of one example, and zero for all others.
+        """
+        found = np.zeros((1, *shape[1:]))
+        example, row = divmod(self.row, prod(shape[1:-1]))
         for column, factor in self.factors:
-            found.reshape(-1, shape[-1])[self.row, column] = factor
-        return found
+            found.reshape(-1, shape[-1])[row, column] = factor
+        return example, found
 
 
 def rows_of(record: Record) -> Array | None:

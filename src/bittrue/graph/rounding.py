@@ -9,11 +9,12 @@ from math import inf
 
 import numpy as np
 
-from bittrue.ops import Axioms, Op
+from bittrue.ops import Axioms, Op, TensorSpec
 from bittrue.traces import Array
 
 from .evaluate import evaluate_layer, rounded_constant
-from .expansion import Constant, OpNode, Ref
+from .examples import Cut
+from .expansion import Constant, InputRef, OpNode, Ref
 from .model import LayerNode
 
 __all__ = ["Rounding", "layer_rounding"]
@@ -27,7 +28,7 @@ class Rounding:
     of the error, an estimate. ``independent``: of how many independent roundings the errors are made at least.
     ``in_order`` evaluates the layer again and gives the variance where sums are added in the order of their terms, a
     larger one where these are sorted, or lost in what the sum begins with (None: the same). ``terms`` as
-    `Op.unfinished_terms` says.
+    `Op.unfinished_terms` says. ``cut``: it is a part of a batch, of which ``independent`` counts the whole.
     """
 
     value: Array
@@ -36,6 +37,7 @@ class Rounding:
     independent: float
     in_order: Callable[[], Array] | None = None
     terms: int = 0
+    cut: bool = False
 
 
 def layer_rounding(
@@ -46,11 +48,13 @@ def layer_rounding(
     *,
     expected: Axioms | None = None,
     replaced: Callable[[Op], Op] | None = None,
+    cut: Cut | None = None,
 ) -> tuple[Rounding, ...]:
     """What each output of the ``call``-th call of ``layer`` is on ``inputs``, with the bound of `layer_bound`.
 
     ``expected`` are the axioms that the expectation is made from (None: ``axioms``). ``replaced`` puts another op in
-    an op's place, e.g. one that evaluates a backend's own approximation of a function. Raises as `layer_bound`.
+    an op's place, e.g. one that evaluates a backend's own approximation of a function. ``cut``: the inputs are those of
+    a part of a batch. Raises as `layer_bound`.
     """
     usual = expected or axioms
 
@@ -58,7 +62,8 @@ def layer_rounding(
         error = rounded_constant(value, axioms) if isinstance(ref, Constant) else np.float64(0)
         freedom = float(np.size(value)) if isinstance(ref, Constant) and np.any(error) else inf
         unknown = rounded_constant(value, usual) if isinstance(ref, Constant) else np.float64(0)
-        return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom)
+        part = cut is not None and isinstance(ref, InputRef) and cut.inputs[ref.index]
+        return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom, cut=part)
 
     def step(node: OpNode, operands: Sequence[Rounding]) -> Rounding:
         op = replaced(node.op) if replaced else node.op
@@ -69,11 +74,14 @@ def layer_rounding(
         variances = tuple(o.variance for o in operands)
         variance = op.rounding_variance(usual, *values, variances=variances, exact=exact, terms=terms)
         open_terms = op.unfinished_terms(terms, *map(np.shape, values))
-        return Rounding(exact, bound, variance, _freedom(op, operands, exact, bound), terms=open_terms)
+        part = cut is not None and _is_cut(op, operands)
+        size = cut.size if cut is not None else 0
+        freedom = _freedom(op, operands, _whole(exact, part, size), bound, size)
+        return Rounding(exact, bound, variance, freedom, terms=open_terms, cut=part)
 
     def in_order(at: int) -> Array:
         again = replace(usual, in_order=True)
-        return layer_rounding(layer, inputs, axioms, call, expected=again, replaced=replaced)[at].variance
+        return layer_rounding(layer, inputs, axioms, call, expected=again, replaced=replaced, cut=cut)[at].variance
 
     found = evaluate_layer(layer, inputs, call, leaf, step)
     if usual.in_order:
@@ -81,9 +89,20 @@ def layer_rounding(
     return tuple(replace(item, in_order=partial(in_order, at)) for at, item in enumerate(found))
 
 
-def _freedom(op: Op, operands: Sequence[Rounding], exact: Array, bound: Array) -> float:
+def _freedom(op: Op, operands: Sequence[Rounding], shape: tuple[int, ...], bound: Array, size: int) -> float:
     """The fewest roundings at any place on the way: a constant's one, a mean's one for each row, …"""
     before = min((operand.independent for operand in operands), default=inf)
     if not np.any(bound):
         return before
-    return min(before, float(op.independent_roundings(exact.shape, *(np.shape(o.value) for o in operands))))
+    shapes = (_whole(operand.value, operand.cut, size) for operand in operands)
+    return min(before, float(op.independent_roundings(shape, *shapes)))
+
+
+def _is_cut(op: Op, operands: Sequence[Rounding]) -> bool:
+    marks = tuple(operand.cut for operand in operands)
+    return any(marks) and bool(op.cuts(marks, *(TensorSpec.of(operand.value) for operand in operands)))
+
+
+def _whole(array: Array, cut: bool, size: int) -> tuple[int, ...]:
+    """The shape of all that ``array`` is a part of."""
+    return (size, *array.shape[1:]) if cut else np.shape(array)

@@ -1,7 +1,8 @@
 """The primitive ops: attributes, shapes and dtypes, meaning in float64, and what rounding may do. Nothing else."""
 
 from .argmax import ArgMax
-from .base import Allowance, Axioms, Op, Shape, TensorSpec
+from .axioms import Allowance, Axioms
+from .base import Op, Shape, TensorSpec
 from .binary import Binary
 from .broadcast import Broadcast
 from .cast import Cast

@@ -8,7 +8,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 
 __all__ = ["ArgMax"]
 
@@ -25,6 +26,10 @@ class ArgMax(Op):
             raise self.refused(x, because="the axis is out of range")
         kept = [size for axis, size in enumerate(x.shape) if axis != self.axis % x.rank]
         return TensorSpec(tuple(kept), np.dtype(np.int32))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Unless it goes along the first axis."""
+        return True if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(np.argmax(arrays[0], axis=self.axis), np.int64)

@@ -9,7 +9,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op
+from .axioms import Axioms
+from .base import Op
 from .variance import coherent, repeats, sum_variance
 
 __all__ = ["Bilinear"]

@@ -11,7 +11,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .axioms import Axioms
+from .base import Op, TensorSpec, broadcast, elementwise_cut, promote
 from .gradients import scaled, summed_to
 
 __all__ = ["OPERATIONS", "Binary"]
@@ -49,6 +50,10 @@ class Binary(Op):
         if self.operation in ("divide", "power") and not any(spec.is_floating for spec in specs):
             raise self.refused(*specs, because="it needs a floating-point tensor")
         return TensorSpec(shape, dtype)
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return elementwise_cut(cut, *specs)
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(OPERATIONS[self.operation](*arrays))

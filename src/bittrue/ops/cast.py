@@ -22,6 +22,10 @@ class Cast(ExactOp):
     def _infer(self, *specs: TensorSpec) -> TensorSpec:
         return TensorSpec(specs[0].shape, np.dtype(self.dtype))
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return True
+
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays
         kind = np.dtype(self.dtype).kind

@@ -11,7 +11,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, broadcast
+from .axioms import Axioms
+from .base import Op, TensorSpec, broadcast, elementwise_cut
 
 __all__ = ["RELATIONS", "Compare"]
 
@@ -44,6 +45,10 @@ class Compare(Op):
         if shape is None:
             raise self.refused(*specs, because="the shapes do not broadcast")
         return TensorSpec(shape, np.dtype(np.bool_))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return elementwise_cut(cut, *specs)
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(RELATIONS[self.relation](*arrays))

@@ -39,6 +39,10 @@ class Concat(ExactOp):
             raise self.refused(*specs, because="another axis differs")
         return b if a is None else a
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """All of them, joined along another axis."""
+        return True if all(cut) and self.axis % specs[0].rank else None
+
     def _evaluate(self, *arrays: Array) -> Array:
         return np.concatenate(arrays, axis=self.axis)
 

@@ -57,6 +57,10 @@ class Conv(Bilinear):
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(prod(shape[:-1])).reshape(*shape[:-1], 1)
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Every example by itself, with one kernel."""
+        return True if cut == (True, False) else None
+
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays
         blocks = [self._block(x[examples], kernel) for examples in _blocks(x, kernel)]

@@ -56,6 +56,10 @@ class ConvTranspose(Bilinear):
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(prod(shape[:-2]) * shape[-1]).reshape(*shape[:-2], 1, shape[-1])
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Every example by itself, with one kernel."""
+        return True if cut == (True, False) else None
+
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays
         full = np.zeros((len(x), *self._full(x, kernel), kernel.shape[-2]))

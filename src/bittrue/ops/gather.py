@@ -27,6 +27,10 @@ class Gather(ExactOp):
             raise self.refused(table, index, because="it needs a table and integers")
         return TensorSpec((*index.shape, *table.shape[1:]), table.dtype)
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """By the integers, of one table."""
+        return True if cut == (False, True) else None
+
     def _evaluate(self, *arrays: Array) -> Array:
         table, index = arrays
         outside = (index < 0) | (index >= len(table))

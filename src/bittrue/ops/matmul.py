@@ -8,7 +8,7 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import TensorSpec, broadcast, promote, same_size
+from .base import TensorSpec, broadcast, elementwise_cut, promote, same_size
 from .bilinear import Bilinear
 from .gradients import summed_to
 
@@ -35,6 +35,12 @@ class MatMul(Bilinear):
 
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(shape[-2])[:, None]
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Matrices of several examples, or the rows of the first operand."""
+        if max(spec.rank for spec in specs) > 2:
+            return elementwise_cut(cut, *specs)
+        return True if cut == (True, False) and specs[0].rank == 2 else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return product(*arrays)

@@ -10,7 +10,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .axioms import Axioms
+from .base import Op, TensorSpec, broadcast, elementwise_cut, promote
 from .gradients import scaled, summed_to
 
 __all__ = ["Normalize"]
@@ -31,6 +32,10 @@ class Normalize(Op):
         if not all(spec.is_floating for spec in specs):
             raise self.refused(*specs, because="it needs floating-point tensors")
         return TensorSpec(shape, promote(*specs))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return elementwise_cut(cut, *specs)
 
     def _evaluate(self, *arrays: Array) -> Array:
         x, mean, variance, scale, shift = arrays

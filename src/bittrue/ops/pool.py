@@ -9,7 +9,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 from .variance import ROUNDING
 from .window import Padding, output_sizes, pad, paddings, taps
 
@@ -38,6 +39,10 @@ class Pool(Op):
 
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return prod(self.size) if self.kind == "average" else 0
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Every example by itself."""
+        return True
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

@@ -8,7 +8,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 
 __all__ = ["Position"]
 
@@ -25,6 +26,10 @@ class Position(Op):
             raise self.refused(x, because="the axis is out of range")
         shape = [1 if axis != self.axis % x.rank else size for axis, size in enumerate(x.shape)]
         return TensorSpec(tuple(shape), np.dtype(np.int32))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """The places along any other axis are the same for all."""
+        return False if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

@@ -12,7 +12,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 from .variance import ROUNDING
 
 __all__ = ["REDUCTIONS", "Reduce"]
@@ -49,6 +50,10 @@ class Reduce(Op):
 
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return prod(shapes[0][axis] for axis in self.axes) if self.kind in ("sum", "mean") else 0
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Unless it goes over the first axis."""
+        return None if any(axis % specs[0].rank == 0 for axis in self.axes) else True
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(REDUCTIONS[self.kind](arrays[0], axis=self.axes, keepdims=self.keepdims))

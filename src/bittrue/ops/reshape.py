@@ -42,6 +42,10 @@ class Reshape(ExactOp):
         free = None if known is None else (known // fixed if fixed else 0)
         return tuple(free if size == -1 else size for size in self.shape)
 
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Where the first axis is kept."""
+        return True if self.keep else None
+
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays
         (spec,) = self.infer(TensorSpec.of(x))

@@ -8,7 +8,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, Shape, TensorSpec
+from .axioms import Axioms
+from .base import Op, Shape, TensorSpec
 
 __all__ = ["Resize"]
 
@@ -43,6 +44,10 @@ class Resize(Op):
         if self.size:
             return self.size
         return tuple(None if n is None else n * factor for n, factor in zip(given, self.factors, strict=True))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Every example by itself."""
+        return True
 
     def _evaluate(self, *arrays: Array) -> Array:
         (y,) = arrays

@@ -11,12 +11,15 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, promote, widened
+from .axioms import Axioms
+from .base import Op, TensorSpec, promote, widened
 from .gradients import Computed, Seen, backward
 
 __all__ = ["Scan", "ScanStep"]
 
 _Item = TypeVar("_Item")
+_Marked = tuple[bool, TensorSpec]
+"""Whether a value of the body is cut, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,17 @@ class Scan(Op):
         sequences, states, shared = self._parted([np.zeros(shape) for shape in shapes])
         self._step([*(sequence[:, 0] for sequence in sequences), *states, *shared], compute)
         return longest
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Where every op of the body is, for the states of the first step and for those that it makes."""
+        sequences, states, shared = self._parted(list(zip(cut, specs, strict=True)))
+        slices = [(mark, TensorSpec((spec.shape[0], *spec.shape[2:]), spec.dtype)) for mark, spec in sequences]
+        try:
+            for _ in range(2):
+                states = self._step([*slices, *states, *shared], _cut)
+        except _Mixed:
+            return None
+        return True if all(mark for mark, _ in states) else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         sequences, states, shared = self._parted(arrays)
@@ -261,3 +275,15 @@ def _inferred(op: Op, operands: Sequence[TensorSpec]) -> TensorSpec:
 
 def _evaluated(op: Op, operands: Sequence[Array]) -> Array:
     return op.evaluate(*operands)[0]
+
+
+class _Mixed(Exception):
+    """An op of the body may let examples meet."""
+
+
+def _cut(op: Op, operands: Sequence[_Marked]) -> _Marked:
+    specs = [spec for _, spec in operands]
+    found = op.cuts(tuple(mark for mark, _ in operands), *specs) if any(mark for mark, _ in operands) else False
+    if found is None:
+        raise _Mixed
+    return found, op.infer(*specs)[0]

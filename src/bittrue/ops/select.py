@@ -9,7 +9,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec, broadcast, promote
+from .axioms import Axioms
+from .base import Op, TensorSpec, broadcast, elementwise_cut, promote
 from .gradients import summed_to
 
 __all__ = ["Select"]
@@ -28,6 +29,10 @@ class Select(Op):
         if shape is None:
             raise self.refused(*specs, because="the shapes do not broadcast")
         return TensorSpec(shape, promote(*specs[1:]))
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return elementwise_cut(cut, *specs)
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.where(*arrays)

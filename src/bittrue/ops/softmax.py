@@ -9,7 +9,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 
 __all__ = ["Softmax"]
 
@@ -30,6 +31,10 @@ class Softmax(Op):
 
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return shapes[0][self.axis]
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Unless it goes along the first axis."""
+        return True if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         e = np.exp(self._shifted(arrays[0]))

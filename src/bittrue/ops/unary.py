@@ -12,7 +12,8 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import Axioms, Op, TensorSpec
+from .axioms import Axioms
+from .base import Op, TensorSpec
 from .gradients import scaled
 
 __all__ = ["FUNCTIONS", "Unary"]
@@ -105,6 +106,10 @@ class Unary(Op):
         if not x.is_floating and (self.function not in _INTEGRAL or x.dtype == np.bool_):
             raise self.refused(x, because="it needs a floating-point tensor")
         return x
+
+    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+        """Element by element."""
+        return True
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(FUNCTIONS[self.function](arrays[0]))

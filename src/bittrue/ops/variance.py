@@ -14,7 +14,7 @@ import numpy as np
 from bittrue.traces import Array
 
 if TYPE_CHECKING:
-    from .base import Axioms
+    from .axioms import Axioms
 
 __all__ = ["ROUNDING", "coherent", "joined_variance", "repeats", "sum_variance"]
 

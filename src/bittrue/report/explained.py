@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bittrue.comparison import Comparison
-from bittrue.diagnosis import diagnose_all, undiagnosed
+from bittrue.diagnosis import ROOM, diagnose_all, undiagnosed
 from bittrue.diagnosis.half import half_sentences
 from bittrue.errors import ModelError
 from bittrue.graph.model import Graph
@@ -25,19 +25,26 @@ _SHOWN = 6  # layers named in a note
 
 
 def explained(
-    data: ReportData, graph: Graph, reference: Trace, *, other: Graph | None = None, other_truth: Trace | None = None
+    data: ReportData,
+    graph: Graph,
+    reference: Trace,
+    *,
+    other: Graph | None = None,
+    other_truth: Trace | None = None,
+    room: int = ROOM,
 ) -> ReportData:
     """``data`` with a diagnosis of every target that was compared. ``reference`` is the trace they were compared with.
 
     ``other`` is the model that the targets ran, where that is another one: it is then held to what ``graph`` means,
     layer by layer, where the twin of a layer reads the twins of what the layer reads. Of the rest there is no truth,
     and a note names them. ``other_truth`` is its float64 answer, from which is said what halves would do to it.
+    ``room``: about how many bytes the exact answers may take at a time.
     """
     try:
         if other is not None:
-            return _two_models(data, graph, reference, other, other_truth)
+            return _two_models(data, graph, reference, other, other_truth, room)
         traces = {outcome.target: outcome.trace for outcome in data.targets if outcome.trace is not None}
-        found = diagnose_all(reference, traces, graph)
+        found = diagnose_all(reference, traces, graph, room=room)
     except ModelError as error:
         return replace(data, notes=(*data.notes, f"nothing is explained: {error}"))
     return replace(
@@ -56,7 +63,7 @@ def _is_half(outcome: TargetOutcome) -> bool:
 
 
 def _two_models(
-    data: ReportData, graph: Graph, reference: Trace, other: Graph, other_truth: Trace | None
+    data: ReportData, graph: Graph, reference: Trace, other: Graph, other_truth: Trace | None, room: int
 ) -> ReportData:
     outcomes, notes = [], dict.fromkeys(data.notes)
     for outcome in data.targets:
@@ -68,7 +75,7 @@ def _two_models(
             outcomes.append(_undiagnosed(outcome, outcome.comparison))
             continue
         trace = _renamed(outcome.comparison, outcome.trace)
-        found = diagnose_all(reference, {outcome.target: trace}, graph, only=alike)[outcome.target]
+        found = diagnose_all(reference, {outcome.target: trace}, graph, only=alike, room=room)[outcome.target]
         outcomes.append(replace(outcome, diagnosis=found))
         if unlike:
             more = f" and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""

@@ -160,4 +160,20 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
     for victim in victims:
         with suppress(*_GONE):
             victim.kill()
-    psutil.wait_procs(victims, timeout=_PATIENCE)
+    deadline = time.monotonic() + _PATIENCE
+    while any(map(_runs, victims)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it still runs: one that has ended holds nothing any more, even where nobody has asked how it ended.
+
+    Whoever has to ask is the first process of the system once a browser's own parent is gone; in containers that takes
+    seconds, or never happens.
+    """
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -69,16 +69,17 @@ class SummationOrder:
         return known_order(evidence)
 
 
-def known_order(evidence: Evidence, most: int = _MOST) -> Finding | None:
+def known_order(evidence: Evidence) -> Finding | None:
     """Which order of summation gives every bit of what came out, if one that is known of the backend does.
 
-    Layers of more than ``most`` products are not added up again.
+    Layers of more than `_MOST` products are not added up again.
     """
     provenance = evidence.side.provenance
     orders = _ORDERS.get(f"{provenance.runtime}:{provenance.backend}", ())
     specs = tuple(map(TensorSpec.of, evidence.side.inputs))
     ops = list(expand(evidence.layer, specs, evidence.node).ops()) if orders else []
-    if not any(isinstance(op, Conv | MatMul) for op in ops) or products(evidence) > most:
+    size = sum(y.size for y in evidence.side.outputs)
+    if not any(isinstance(op, Conv | MatMul) for op in ops) or products(evidence.layer, size) > _MOST:
         return None
     for order in orders:
         values = fits(partial(_summed, evidence, order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -48,12 +49,12 @@ class TrainingMode:
         return found.finding(self.name, sentence, _FIX)
 
     def _normalised(self, evidence: Evidence) -> Finding | None:
-        x = np.asarray(evidence.side.inputs[0], np.float64)
-        axis = int(evidence.layer.config.get("axis", -1)) % x.ndim
+        batch = evidence.side.batch[0]
+        axis = int(evidence.layer.config.get("axis", -1)) % batch.ndim
         for words, freedom in (("", 0), (", with n - 1 in the variance", 1)):
-            if x.size // x.shape[axis] <= freedom:
+            if batch.size // batch.shape[axis] <= freedom:
                 continue
-            value, bound = _by_own_statistics(evidence, x, axis, freedom)
+            value, bound = _by_own_statistics(evidence, batch, axis, freedom)
             y = evidence.side.outputs[0]
             inside = int(y.size - np.count_nonzero(outside(y, value, bound)))
             found = Reproduction(0, y.size, inside, y.size - evidence.side.errors[0].outside)
@@ -63,22 +64,27 @@ class TrainingMode:
         return None
 
 
-def _by_own_statistics(evidence: Evidence, x: Array, axis: int, freedom: int) -> tuple[Array, Array]:
-    """What normalising by the mean and variance of ``x`` gives, with its bound: of sums of n terms in any order."""
+def _by_own_statistics(evidence: Evidence, batch: Array, axis: int, freedom: int) -> tuple[Array, Array]:
+    """What normalising by ``batch``'s mean and variance gives, with its bound: of sums of n terms in any order."""
     axioms, layer = evidence.side.arithmetic.axioms, evidence.layer
-    over = tuple(at for at in range(x.ndim) if at != axis)
-    count = x.size // x.shape[axis]
-    mean, variance = x.mean(axis=over, keepdims=True), x.var(axis=over, ddof=freedom, keepdims=True)
-    squares = np.square(np.abs(x) + np.abs(mean)).mean(axis=over, keepdims=True)
+    over = tuple(at for at in range(batch.ndim) if at != axis)
+    count = batch.size // batch.shape[axis]
+
+    def total(of: Callable[[Array], Array]) -> Array:
+        """Σ over the whole batch, an example at a time."""
+        return np.asarray(sum(of(x[None].astype(np.float64)).sum(axis=over, keepdims=True) for x in batch))
+
+    mean = total(lambda x: x) / count
+    variance = total(lambda x: np.square(x - mean)) / (count - freedom)
     errors = (
         0.0,
-        axioms.gamma(count + 2) * np.abs(x).mean(axis=over, keepdims=True),
-        axioms.gamma(count + 6) * squares,
+        axioms.gamma(count + 2) * total(np.abs) / count,
+        axioms.gamma(count + 6) * total(lambda x: np.square(np.abs(x) + np.abs(mean))) / count,
     )
     held = {weight.name: np.asarray(weight.value, np.float64).reshape(mean.shape) for weight in layer.weights}
     affine = held.get("gamma", np.ones_like(mean)), held.get("beta", np.zeros_like(mean))
     op = Normalize(float(layer.config.get("epsilon", 1e-3)))
-    operands = (x, mean, variance, *affine)
+    operands = (np.asarray(evidence.side.inputs[0], np.float64), mean, variance, *affine)
     return op.evaluate(*operands)[0], op.error_bound(axioms, *operands, errors=(*errors, 0.0, 0.0))
 
 
