@@ -261,11 +261,13 @@ class Session:
     def _explained(
         self, data: ReportData, base: Trace, other: Graph | None = None, other_truth: Trace | None = None
     ) -> ReportData:
+        from bittrue.diagnosis import ROOM
         from bittrue.report.explained import explained
 
+        room = min(ROOM, self.run.budget)
         self.run.progress.phase("diagnosis", "explaining")
         try:
-            return explained(data, self.graph, base, other=other, other_truth=other_truth, room=self.run.budget)
+            return explained(data, self.graph, base, other=other, other_truth=other_truth, room=room)
         finally:
             self.run.progress.done("diagnosis")
 

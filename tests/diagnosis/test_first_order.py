@@ -19,7 +19,7 @@ from bittrue import ops
 from bittrue.diagnosis import Decision, FirstOrder, diagnose, diagnose_all
 from bittrue.diagnosis.axioms import arithmetic_of
 from bittrue.diagnosis.first_order import first_order
-from bittrue.diagnosis.margins import Margin, least_margins, rows_of
+from bittrue.diagnosis.margins import Margin, nearest_margins, rows_of
 from bittrue.diagnosis.wiring import wire
 from bittrue.graph.evaluate import evaluate_layer, rounded_constant
 from bittrue.graph.expansion import Constant, OpNode, Ref
@@ -209,6 +209,10 @@ def by_differences(case: Case, slopes: Mapping[Place, Array], target: str) -> Co
     return added
 
 
+def least_margins(reference: Trace, graph: Graph) -> list[Margin]:
+    return [margins[0] for margins in nearest_margins(reference, graph, 1)]
+
+
 def runs_of(case: Case) -> tuple[Trace, Trace]:
     return run(case.graph, case.inputs, "keras:tensorflow"), run(case.graph, case.inputs, "chrome:webgl")
 
@@ -367,3 +371,48 @@ def test_a_gradient_that_no_call_takes_leaves_no_bound(monkeypatch: pytest.Monke
     monkeypatch.setattr("bittrue.diagnosis.first_order.wire", lambda graph: wire(graph)[2:])
     (found, *_) = first_order(run(graph, x_of()), {"a": run(graph, x_of())}, graph)["a"].values()
     assert (found.bound, found.obstacle) == (None, "nothing is known of how 'd1' was made")
+
+
+def nearly_a_tie(rows: int) -> Case:
+    """Two classes whose scores differ by a few roundings, in some rows by more."""
+    kernel = drawn(16, 3, seed=5)
+    kernel[:, 2] = -3
+    kernel[:, 1] = kernel[:, 0]
+    kernel[0, 1] += np.float32(4e-6)
+    x = np.abs(drawn(rows, 16, seed=6))
+    x[::3, 0] = 400
+    return Case(model([entry("x", 16)], [dense("d", kernel, call(X))], TensorRef("d")), {"x": x})
+
+
+def test_the_nearest_rows_are_followed_back_each_with_its_own_bound() -> None:
+    case = nearly_a_tie(7)
+    reference, candidate = runs_of(case)
+    (found,) = diagnose(reference, candidate, case.graph).decisions
+    assert found.first_order is not None
+    near = found.first_order.nearest
+    margins = np.abs(np.diff(reference[found.key].load().astype(np.float64)[:, :2])[:, 0])
+    assert [one.row for one in near] == np.argsort(margins, kind="stable").tolist()
+    assert [one.margin for one in near] == sorted(margins)
+    assert {one.inside for one in near} == {True, False}
+    for one in near:
+        alone = Case(case.graph, {"x": case.inputs["x"][one.row : one.row + 1]})
+        (by_itself,) = diagnose(*runs_of(alone), case.graph).decisions
+        assert by_itself.first_order is not None
+        assert one.bound == pytest.approx(by_itself.first_order.bound)
+
+
+def test_one_row_is_enough_where_the_least_margin_is_far_beyond_its_bound() -> None:
+    reference, candidate = run(chain(), x_of(rows=5), "keras:tensorflow"), run(chain(), x_of(rows=5))
+    decisions = diagnose(reference, candidate, chain()).decisions
+    assert decisions
+    assert all(found.first_order is not None and len(found.first_order.nearest) == 1 for found in decisions)
+
+
+def test_the_headline_counts_the_rows_that_rounding_may_turn() -> None:
+    case = nearly_a_tie(7)
+    found = diagnose(*runs_of(case), case.graph)
+    first = found.decisions[0].first_order
+    assert first is not None
+    inside = sum(near.inside is True for near in first.nearest)
+    assert inside > 1
+    assert f"more than it is (so in {inside} of the {len(first.nearest)} nearest rows)" in found.headline

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bittrue.diagnosis import Decision, Diagnosis, FirstOrder, LayerShare, Verdict
+from bittrue.diagnosis import Decision, Diagnosis, FirstOrder, LayerShare, NearRow, Verdict
 from bittrue.report.evidence import diagnosis_data
 from bittrue.traces import Key
 
@@ -32,6 +32,16 @@ def test_both_sides_their_sum_and_the_layers_that_add_most() -> None:
     assert (found["row"], found["margin"], found["change"], found["obstacle"]) == (2, 0.5, 1e-7, None)
     assert (found["reference"], found["candidate"], found["bound"], found["inside"]) == (0.25, 0.5, 0.75, True)
     assert found["layers"][0] == {"name": "lstm", "call": 1, "share": 0.75}
+
+
+def test_the_rows_that_were_followed_back_with_what_lies_inside() -> None:
+    near = (NearRow(2, 0.5, 0.75), NearRow(0, 0.875, 0.75), NearRow(1, 1.0, None))
+    found = written(FirstOrder(2, 0.5, 1e-7, 0.25, 0.5, nearest=near))
+    assert found["nearest"] == [
+        {"row": 2, "margin": 0.5, "bound": 0.75, "inside": True},
+        {"row": 0, "margin": 0.875, "bound": 0.75, "inside": False},
+        {"row": 1, "margin": 1.0, "bound": None, "inside": None},
+    ]
 
 
 def test_where_there_is_none_the_reason_stands_in_its_place() -> None:

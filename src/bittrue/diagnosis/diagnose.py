@@ -24,8 +24,8 @@ from .wiring import wire
 
 __all__ = ["ROOM", "diagnose", "diagnose_all", "traces_of", "undiagnosed"]
 
-ROOM = 512 * 2**20
-"""Bytes that an explanation may take beside the traces, about, unless the caller says otherwise."""
+ROOM = 64 * 2**20
+"""Bytes that exact answers take at a time, about, unless the caller says otherwise: more is no faster."""
 
 
 def diagnose(reference: Trace, candidate: Trace, graph: Graph) -> Diagnosis:

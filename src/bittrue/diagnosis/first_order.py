@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
@@ -23,8 +23,8 @@ from bittrue.ops import Axioms, TensorSpec
 from bittrue.traces import Array, Key, Trace
 
 from .axioms import arithmetic_of, in_dtype
-from .margins import Margin, least_margins, rows_of
-from .result import FirstOrder, LayerShare
+from .margins import Margin, nearest_margins, rows_of
+from .result import FirstOrder, LayerShare, NearRow
 from .wiring import Wired, load, wire
 
 __all__ = ["FirstOrders", "first_order"]
@@ -35,6 +35,12 @@ FirstOrders = Mapping[tuple[Key, str], FirstOrder]
 _MOST_DECISIONS = 8
 """Decisions that are followed back at once, each with its own gradients; a model may have any number of outputs."""
 
+_MOST_ROWS = 8
+"""Rows of a decision that are followed back."""
+
+_FAR = 16.0
+"""Times its bound that the least margin has to be, so that no other row is looked at: their bounds are much alike."""
+
 _SHOWN = 3
 """Layers named that add most."""
 
@@ -42,17 +48,36 @@ _SHOWN = 3
 def first_order(reference: Trace, candidates: Mapping[str, Trace], graph: Graph) -> dict[str, FirstOrders]:
     """For each target, the first-order bound of each decision in the row where the reference's margin is least.
 
-    Layers are evaluated in float64 on the inputs that the reference's records hold, the last first; one is held at a
-    time, beside the gradients of what it reads, and where examples do not meet only the one that the row is of.
-    Whatever stands in the way is the obstacle of the decisions that hang on it. Raises ModelError for a graph that is
-    not connected.
+    Where that margin is not far beyond its bound, the next rows are followed back as well. Layers are evaluated in
+    float64 on the inputs that the reference's records hold, the last first; one is held at a time, beside the gradients
+    of what it reads, and where examples do not meet only the one that the row is of. Whatever stands in the way is the
+    obstacle of the decisions that hang on it. Raises ModelError for a graph that is not connected.
     """
-    margins = least_margins(reference, graph)[:_MOST_DECISIONS] if candidates else ()
-    adjoint = _Adjoint({_REFERENCE: reference, **candidates}, margins)
-    for wired in reversed(wire(graph)):
+    decided = nearest_margins(reference, graph, _MOST_ROWS)[:_MOST_DECISIONS] if candidates else ()
+    traces = {_REFERENCE: reference, **candidates}
+    least = _followed([margins[0] for margins in decided], traces, graph)
+    close = [margins[1:] for margins in decided if any(_is_close(least.found(margins[0], each)) for each in candidates)]
+    further = [margin for margins in close for margin in margins]
+    rest = _followed(further, traces, graph)
+
+    def found(margins: Sequence[Margin], target: str) -> FirstOrder:
+        near = (rest.near(margin, target) for margin in margins[1:] if margin in further)
+        return replace(least.found(margins[0], target), nearest=(least.near(margins[0], target), *near))
+
+    return {target: {(m[0].key, m[0].kind.name): found(m, target) for m in decided} for target in candidates}
+
+
+def _followed(margins: Sequence[Margin], traces: Mapping[str, Trace], graph: Graph) -> _Adjoint:
+    """One reverse pass for all of ``margins``."""
+    adjoint = _Adjoint(traces, margins)
+    for wired in reversed(wire(graph)) if margins else ():
         adjoint.visit(wired)
     adjoint.finish({spec.ref.layer for spec in graph.inputs})
-    return {target: {(m.key, m.kind.name): adjoint.found(m, target) for m in margins} for target in candidates}
+    return adjoint
+
+
+def _is_close(found: FirstOrder) -> bool:
+    return found.bound is not None and found.margin <= _FAR * found.bound
 
 
 _REFERENCE = ""  # no target has an empty name
@@ -202,6 +227,11 @@ class _Adjoint:
         where = f"the reverse pass ends at the layer {wired.call.name!r} ({wired.call.layer.class_name})"
         for margin in margins:
             self._obstacles.setdefault(margin, f"{where}: {because}")
+
+    def near(self, margin: Margin, target: str) -> NearRow:
+        """The margin's row with its bound."""
+        found = self.found(margin, target)
+        return NearRow(found.row, found.margin, found.bound)
 
     def found(self, margin: Margin, target: str) -> FirstOrder:
         """The bound for ``target`` and the reference."""

@@ -173,6 +173,8 @@ def _reach(decision: Decision) -> str:
     if found is None or not found.bound:
         return ""
     margin = f"the least margin, {found.margin:.2g}," if decision.changed else "that margin"
-    more = ", more than it is" if found.inside else ""
+    inside = sum(near.inside is True for near in found.nearest)
+    rows = f" (so in {inside} of the {len(found.nearest)} nearest rows)" if inside > 1 else ""
+    more = f", more than it is{rows}" if found.inside else ""
     most = next((f", most of it from {share.name!r}" for share in found.layers if share.share > 0.5), "")
     return f"; to first order, rounding may move {margin} by up to {found.bound:.2g}{more}{most}"

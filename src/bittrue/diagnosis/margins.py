@@ -11,7 +11,7 @@ import numpy as np
 from bittrue.graph.model import Graph
 from bittrue.traces import Array, Key, Record, Trace
 
-__all__ = ["THRESHOLD", "Kind", "Margin", "deciding", "kinds", "least_margins", "rows_of"]
+__all__ = ["THRESHOLD", "Kind", "Margin", "deciding", "kinds", "nearest_margins", "rows_of"]
 
 THRESHOLD = 0.5
 
@@ -88,21 +88,23 @@ def kinds(graph: Graph, key: Key, columns: int) -> tuple[Kind, ...]:
     return (Kind(1), Kind(_TOP)) if columns > 2 * _TOP else (Kind(1),)
 
 
-def least_margins(trace: Trace, graph: Graph) -> tuple[Margin, ...]:
-    """Of each decision that the outputs allow, the margin in the row where it is least (the first of such)."""
+def nearest_margins(trace: Trace, graph: Graph, most: int) -> tuple[tuple[Margin, ...], ...]:
+    """Of each decision that the outputs allow, the margins of up to ``most`` rows in which they are least, in order."""
     return tuple(
-        _least(key, kind, rows) for key, rows in deciding(trace, graph) for kind in kinds(graph, key, rows.shape[-1])
+        _nearest(key, kind, rows, most)
+        for key, rows in deciding(trace, graph)
+        for kind in kinds(graph, key, rows.shape[-1])
     )
 
 
-def _least(key: Key, kind: Kind, rows: Array) -> Margin:
+def _nearest(key: Key, kind: Kind, rows: Array, most: int) -> tuple[Margin, ...]:
     if not kind.count:
         above = rows[:, 0] - THRESHOLD
-        row = int(np.abs(above).argmin())
-        side = 1.0 if above[row] > 0 else -1.0
-        return Margin(key, kind, row, ((0, side),), -side * THRESHOLD)
+        sides = np.where(above > 0, 1.0, -1.0)
+        near = np.argsort(np.abs(above), kind="stable")[:most]
+        return tuple(Margin(key, kind, int(row), ((0, sides[row]),), -sides[row] * THRESHOLD) for row in near)
     order = np.argsort(-rows, axis=-1, kind="stable")
     ranked = np.take_along_axis(rows, order, axis=-1)
-    row = int((ranked[:, kind.count - 1] - ranked[:, kind.count]).argmin())
-    chosen, other = (int(order[row, place]) for place in (kind.count - 1, kind.count))
-    return Margin(key, kind, row, ((chosen, 1.0), (other, -1.0)))
+    near = np.argsort(ranked[:, kind.count - 1] - ranked[:, kind.count], kind="stable")[:most]
+    pairs = ((int(row), int(order[row, kind.count - 1]), int(order[row, kind.count])) for row in near)
+    return tuple(Margin(key, kind, row, ((chosen, 1.0), (other, -1.0))) for row, chosen, other in pairs)

@@ -22,6 +22,7 @@ __all__ = [
     "FirstOrder",
     "LayerDiagnosis",
     "LayerShare",
+    "NearRow",
     "OutputEvidence",
     "OwnError",
     "Part",
@@ -248,6 +249,23 @@ class LayerShare:
 
 
 @dataclass(frozen=True)
+class NearRow:
+    """A row in which a decision may tip: the reference's ``margin`` there, and its first-order ``bound``.
+
+    Both as `FirstOrder` has them; the bound is None where there is none.
+    """
+
+    row: int
+    margin: float
+    bound: float | None
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the margin lies inside the bound."""
+        return None if self.bound is None else self.margin <= self.bound
+
+
+@dataclass(frozen=True)
 class FirstOrder:
     """How far rounding may move the margin of a decision to first order, in the row where it is least. No proof.
 
@@ -258,7 +276,8 @@ class FirstOrder:
     may do to its own margin. Terms of second order are left out; at kinks the derivative is that on one side. All
     figures are in the units of the output.
     ``layers`` are the calls that add most to both, the largest first. ``obstacle`` says why there is no bound, where
-    there is none (``reference`` and ``candidate`` are None then).
+    there is none (``reference`` and ``candidate`` are None then). ``nearest`` are the rows of the least margins, this
+    one first, that were followed back: more than one where rounding might turn it.
     """
 
     row: int
@@ -268,6 +287,7 @@ class FirstOrder:
     candidate: float | None = None
     layers: tuple[LayerShare, ...] = ()
     obstacle: str = ""
+    nearest: tuple[NearRow, ...] = ()
 
     @property
     def bound(self) -> float | None:

@@ -150,6 +150,10 @@ def _first_order(found: FirstOrder | None) -> dict[str, Any] | None:
             {"name": share.key.layer, "call": share.key.call, "share": number(share.share)} for share in found.layers
         ],
         "obstacle": found.obstacle or None,
+        "nearest": [
+            {"row": near.row, "margin": number(near.margin), "bound": number(near.bound), "inside": near.inside}
+            for near in found.nearest
+        ],
     }
 
 
