@@ -94,19 +94,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 _LONGEST = (
+    "runtimes/test_browser.py",
     "test_readme.py",
-    "exact/test_everywhere.py",
-    "docs/test_commands.py",
-    "conformance/test_sample.py",
-    "packaging/test_wheel.py",
-    "packaging/test_no_network.py",
-    "model/test_without_keras.py",
     "faults/test_cli_deaths.py",
+    "exact/test_everywhere.py",
+    "faults/test_cli_signals.py",
     "test_demo.py",
-    "runtimes/test_exact_agents.py",
+    "packaging/test_no_network.py",
+    "faults/test_cli_bad_use.py",
+    "packaging/test_wheel.py",
+    "runtimes/test_keras.py",
+    "runtimes/test_device.py",
+    "conformance/test_sample.py",
+    "docs/test_commands.py",
+    "reproducing/test_written.py",
+    "runtimes/test_webdriver.py",
+    "cli/test_certifying.py",
+    "examples/test_mtcnn.py",
+    "model/test_without_keras.py",
+    "conversion/test_random_models.py",
     "report/test_html.py",
     "docs/test_tfjs_errors.py",
-    "cli/test_certifying.py",
+    "runtimes/test_exact_agents.py",
 )
 """Files with few tests that take long: they begin first, so that none is left to one worker alone at the end."""
 

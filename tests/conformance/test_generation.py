@@ -84,7 +84,7 @@ def test_there_are_enough_cases_each_once(found: Campaign) -> None:
 
 
 def test_the_same_cases_are_made_every_time(found: Campaign) -> None:
-    assert [case.key for case in campaign().cases] == [case.key for case in found.cases]
+    assert [case.key for case in campaign.__wrapped__().cases] == [case.key for case in found.cases]
 
 
 class _Novel:

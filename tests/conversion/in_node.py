@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import json
@@ -51,16 +52,37 @@ def predict(folder: Path, inputs: Sequence[Array], tfjs: Path = BUNDLED) -> Pred
 def predict_all(
     jobs: Sequence[tuple[Path, Sequence[Array]]], tfjs: Path = BUNDLED, backend: str = "cpu"
 ) -> list[Prediction]:
-    """Every (folder, inputs) in one process of Node."""
-    node = find_node()
-    assert node is not None
+    """Every (folder, inputs) in one process of Node, which stays for whatever is asked next."""
+    node = _node(str(tfjs), backend)
+    assert node.stdin is not None
+    assert node.stdout is not None
     sent = [{"folder": str(at), "inputs": [_sent(x) for x in xs]} for at, xs in jobs]
-    asked = {"tfjs": str(tfjs), "backend": backend, "jobs": sent}
-    done = subprocess.run(
-        [str(node.path), str(_SCRIPT)], input=json.dumps(asked).encode(), capture_output=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return [_received(reply) for reply in json.loads(done.stdout)]
+    node.stdin.write(json.dumps(sent).encode() + b"\n")
+    node.stdin.flush()
+    answer = node.stdout.readline()
+    assert answer, f"Node ended with status {node.wait()}"
+    return [_received(reply) for reply in json.loads(answer)]
+
+
+_running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+
+
+def _node(tfjs: str, backend: str) -> subprocess.Popen[bytes]:
+    """Node with that TensorFlow.js loaded, started when there is none yet; it ends when its standard input does."""
+    node = _running.get((tfjs, backend))
+    if node is None or node.poll() is not None:
+        found = find_node()
+        assert found is not None
+        command = [str(found.path), str(_SCRIPT), tfjs, backend]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        node = _running[tfjs, backend] = subprocess.Popen(command, cwd=_SCRIPT.parent, **pipes)
+    return node
+
+
+@atexit.register
+def _end() -> None:
+    for node in _running.values():
+        node.communicate(timeout=20)
 
 
 def _sent(array: Array) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 // Loads models into TensorFlow.js under Node, as any application would, and predicts.
-// Reads {tfjs: path of tf.min.js, backend: cpu or wasm, jobs: [{folder, inputs: [{shape, dtype, base64}]}]} from standard input.
-// Writes a list, for each job {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers}, or {error}.
+//     node predict.mjs TF.MIN.JS cpu|wasm
+// Reads lines of JSON, each a list of jobs {folder, inputs: [{shape, dtype, base64}]}, from standard input, and answers
+// each line with one: for each job {outputs: [{shape, base64}], weights: {name: SHA-256 of its bytes}, layers}, or {error}.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 import { nodePlatform } from '../../src/bittrue/web/node-platform.mjs';
 
@@ -77,12 +79,16 @@ function runGraph(tf, model, job) {
 }
 
 console.warn = console.log = () => {};
-const { tfjs, backend = 'cpu', jobs } = JSON.parse(readFileSync(0, 'utf8'));
+const [tfjs, backend] = process.argv.slice(2);
 const base = dirname(tfjs);
 const scripts = [basename(tfjs), ...(backend === 'wasm' ? ['tf-backend-wasm.min.js'] : [])];
 const tf = await nodePlatform.loadTf({ name: 'tfjs', version: '', base, scripts });
 if (backend === 'wasm') tf.wasm.setWasmPaths(nodePlatform.wasmFolder(base));
 if (!(await tf.setBackend(backend))) throw new Error(`no ${backend} backend`);
-const replies = [];
-for (const job of jobs) replies.push(await run(tf, job).catch((error) => ({ error: String(error.message ?? error) })));
-process.stdout.write(JSON.stringify(replies));
+for await (const line of createInterface({ input: process.stdin })) {
+  const replies = [];
+  for (const job of JSON.parse(line)) {
+    replies.push(await run(tf, job).catch((error) => ({ error: String(error.message ?? error) })));
+  }
+  process.stdout.write(`${JSON.stringify(replies)}\n`);
+}

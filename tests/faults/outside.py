@@ -23,7 +23,7 @@ LAYERS = 26
 LARGE = (f"chain-{LAYERS}x4", "--batch", str(2**18))  # 4 MiB a layer
 SEVERAL_LAYERS = 8 * 2**22
 
-_MOMENT = 10.0  # seconds
+_MOMENT = 30.0  # seconds; it is over as soon as nothing is left
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import secrets
 import socket
 import struct
 import subprocess
@@ -24,6 +25,7 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _ETH_P_ALL = 0x0003
 _TCP, _UDP, _ICMP6, _HOP_BY_HOP = 6, 17, 58, 0
 _NAME_SERVICES = (53, 853, 5353, 5355)
+_LAST = secrets.token_bytes(16)
 
 
 def describe(packet: bytes) -> tuple[str, int, int | None] | None:
@@ -54,27 +56,36 @@ def open_ways_out() -> int:
     return tunnel
 
 
-def watch(read: Callable[[], bytes], counts: Callable[[int | None], bool], out: Path) -> None:
-    """Note in ``out``, from a thread, every packet whose port counts."""
+def watch(read: Callable[[], bytes], counts: Callable[[int | None], bool], out: Path) -> threading.Thread:
+    """Note in ``out`` every packet whose port counts, in a thread that ends with the packet that carries `_LAST`."""
 
     def run() -> None:
         with out.open("a", encoding="utf-8", buffering=1) as lines:
-            while True:
-                found = describe(read())
+            while not (packet := read()).endswith(_LAST):
+                found = describe(packet)
                 if found is not None and counts(found[2]):
                     print(*found, file=lines)
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
 
 
 def main(out: Path, command: list[str]) -> int:
-    """Run ``command``; its status."""
+    """Run ``command``; its status. What it has sent is in ``out`` when this returns: packets arrive in order."""
     tunnel = open_ways_out()
     loopback = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
     loopback.bind(("lo", _ETH_P_ALL))
-    watch(lambda: os.read(tunnel, 65536), lambda port: True, out)
-    watch(lambda: loopback.recv(65536), lambda port: port in _NAME_SERVICES, out)
-    return subprocess.run(command).returncode
+    away = watch(lambda: os.read(tunnel, 65536), lambda port: True, out)
+    here = watch(lambda: loopback.recv(65536), lambda port: port in _NAME_SERVICES, out)
+    status = subprocess.run(command).returncode
+    for thread, address in ((away, "192.0.2.1"), (here, "127.0.0.1")):
+        with socket.socket(type=socket.SOCK_DGRAM) as last:
+            last.sendto(_LAST, (address, 9))
+        thread.join(60)
+        if thread.is_alive():
+            raise TimeoutError(f"the last packet to {address} was not seen within a minute")
+    return status
 
 
 if __name__ == "__main__":

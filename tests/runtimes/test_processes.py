@@ -13,6 +13,7 @@ import psutil
 import pytest
 from leftovers import survivors
 
+from bittrue.runtimes import processes
 from bittrue.runtimes.processes import ProgramTree, Scratch
 from bittrue.runtimes.watchdog import _listen
 
@@ -156,4 +157,34 @@ def test_an_interruption_between_making_and_knowing_leaves_nothing(temporary: Pa
 def test_outside_the_main_thread_everything_is_as_it_was(temporary: Path):
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: Scratch().remove()).result()
+    assert survivors(temporary) == []
+
+
+# A program whose first child is marked as belonging to a folder; it learns of the child's end only when it is told to.
+NEGLIGENT = """
+import os, subprocess, sys
+folder = sys.stdin.readline().strip()
+sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+child = subprocess.Popen(sleeper, env={**os.environ, "BITTRUE_SCRATCH": folder})
+print(child.pid, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="zombies")
+@pytest.mark.timeout(60)
+def test_what_has_ended_is_not_waited_for_though_nobody_asks_how(temporary: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(processes, "_PATIENCE", 3600.0)
+    scratch = Scratch()
+    tree = start("pass", scratch)
+    with subprocess.Popen(
+        [sys.executable, "-c", NEGLIGENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        print(scratch.path, file=parent.stdin, flush=True)
+        child = psutil.Process(int(parent.stdout.readline()))
+        tree.end()
+        assert child.status() == psutil.STATUS_ZOMBIE
+    scratch.remove()
     assert survivors(temporary) == []

@@ -11,16 +11,6 @@ from pathlib import Path
 
 __all__ = ["chromium_switches", "firefox_preferences", "write_preferences"]
 
-_UNWANTED = (
-    "AutofillServerCommunication",
-    "DialMediaRouteProvider",
-    "MediaRouter",
-    "OptimizationHints",
-    "Translate",
-    # The address bar's lists are pages, in a process of their own: a fifth of what starting a browser costs.
-    "WebUIOmniboxAimPopup",
-    "WebUIOmniboxPopup",
-)
 _QUIET = (
     "--no-first-run",
     "--no-default-browser-check",
@@ -43,7 +33,7 @@ _QUIET = (
     "--password-store=basic",
     "--use-mock-keychain",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
-    "--disable-features=" + ",".join(_UNWANTED),
+    "--disable-features=Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,DialMediaRouteProvider",
 )
 _UNTHROTTLED = (
     "--disable-background-timer-throttling",
