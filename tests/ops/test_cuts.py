@@ -82,6 +82,11 @@ APART: list[tuple[Op, str, Sequence[Array]]] = [
     (Pad(((0, 0), (1, 2))), "c", [real(N, 3)]),
     (Transpose((0, 2, 1)), "c", [real(N, 3, 2)]),
     (Reshape((-1,), 1), "c", [real(N, 3, 2)]),
+    (Reshape((-1, 2), 0), "c", [real(N, 3, 2)]),
+    (Reshape((-1, 3, 2), 0), "3", [real(3 * N, 2)]),
+    (Reshape((-1, 4), 0), "2", [real(2 * N, 3, 2)]),
+    (Binary("add"), "2-", [real(2 * N, 3), real(3)]),
+    (MatMul(), "3-", [real(3 * N, 2), real(2, 5)]),
     (Gather(), "-c", [real(3, 2), whole(N, 5)]),
     (MatMul(), "c-", [real(N, 3), real(3, 2)]),
     (MatMul(), "c-", [real(N, 5, 3), real(3, 2)]),
@@ -114,7 +119,10 @@ TOGETHER: list[tuple[Op, str, Sequence[Array]]] = [
     (Concat(-1), "c-", [real(N, 3), real(N, 2)]),
     (Pad(((1, 0), (0, 0))), "c", [real(N, 3)]),
     (Transpose((1, 0)), "c", [real(N, 3)]),
-    (Reshape((-1,), 0), "c", [real(N, 3)]),
+    (Reshape((-1, 2), 0), "c", [real(N, 3)]),
+    (Reshape((N, 3), 0), "c", [real(N, 3, 1)]),
+    (Reshape((-1, 6), 0), "c", [real(N, 3)]),
+    (Concat(-1), "c2", [real(N, 3), real(N, 3)]),
     (Gather(), "c-", [real(N, 2), whole(5)]),
     (Broadcast((N, 3)), "c", [real(N, 1)]),
     (MatMul(), "-c", [real(2, N), real(N, 3)]),
@@ -128,26 +136,29 @@ TOGETHER: list[tuple[Op, str, Sequence[Array]]] = [
 ]
 
 
-def marks(which: str) -> tuple[bool, ...]:
-    return tuple(mark == "c" for mark in which)
+def rows(which: str) -> tuple[int, ...]:
+    """How many rows of each operand an example has: ``c`` one, ``-`` it has none of its own."""
+    return tuple(int({"c": "1", "-": "0"}.get(mark, mark)) for mark in which)
 
 
-def promised(op: Op, which: str, operands: Sequence[Array]) -> bool | None:
-    return op.cuts(marks(which), *map(TensorSpec.of, operands))
+def promised(op: Op, which: str, operands: Sequence[Array]) -> int | None:
+    return op.cuts(rows(which), *map(TensorSpec.of, operands))
+
+
+def part(array: Array, count: int, start: int, stop: int) -> Array:
+    return array[start * count : stop * count] if count else array
 
 
 @pytest.mark.parametrize(("op", "which", "operands"), APART, ids=lambda item: item.name if isinstance(item, Op) else "")
 def test_the_op_of_a_part_is_the_part_of_the_op(op: Op, which: str, operands: Sequence[Array]) -> None:
     found = promised(op, which, operands)
-    assert found is (not isinstance(op, Position))
     (result,) = op.evaluate(*operands)
+    assert found == (0 if isinstance(op, Position) else len(result) // N)
     bound = op.error_bound(Axioms(), *operands)
     for start, stop in ((0, 1), (1, 4), (2, 3)):
-        part = slice(start, stop)
-        given = [x[part] if mark else x for x, mark in zip(operands, marks(which), strict=True)]
-        of = part if found else slice(None)
-        np.testing.assert_allclose(op.evaluate(*given)[0], result[of], rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(op.error_bound(Axioms(), *given), bound[of], rtol=1e-9)
+        given = [part(x, count, start, stop) for x, count in zip(operands, rows(which), strict=True)]
+        np.testing.assert_allclose(op.evaluate(*given)[0], part(result, found, start, stop), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(op.error_bound(Axioms(), *given), part(bound, found, start, stop), rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _parts(graph: Graph, feeds: Sequence[Array], room: int | None) -> Iterator[l
     size = len(feeds[0]) if feeds and feeds[0].ndim else 0
     marking = _Marking()
     if room is not None and all(feed.ndim and len(feed) == size for feed in feeds):
-        made = traverse(graph, [(True, TensorSpec.of(feed)) for feed in feeds], marking)
+        made = traverse(graph, [(1, TensorSpec.of(feed)) for feed in feeds], marking)
         if all(found is not None and found[0] for found in made):
             cut = Cut(size, (True,) * len(feeds), marking.live, marking.fixed)
             yield from ([feed[part] for feed in feeds] for part in cut.parts(room // (8 * _FLOATS)))
@@ -105,7 +105,7 @@ def _parts(graph: Graph, feeds: Sequence[Array], room: int | None) -> Iterator[l
     yield list(feeds)
 
 
-_Marked = tuple[bool, TensorSpec] | None
+_Marked = tuple[int, TensorSpec] | None
 
 
 class _Marking:

@@ -46,7 +46,7 @@ def cut_of(layer: LayerNode, specs: Sequence[TensorSpec], call: int, size: int) 
     call gives, cut alike. Raises as `expand`.
     """
     inputs = tuple(spec.rank > 0 and spec.shape[0] == size for spec in specs)
-    walked = walk(layer, specs, inputs, call)
+    walked = walk(layer, specs, tuple(map(int, inputs)), call)
     if walked is None or not all(mark for mark, _ in walked.outputs):
         return None
     return (
@@ -59,20 +59,20 @@ def cut_of(layer: LayerNode, specs: Sequence[TensorSpec], call: int, size: int) 
 _LEAST = 2**16
 """Elements below which a part costs as much as a larger one."""
 
-_Marked = tuple[bool, TensorSpec]
+_Marked = tuple[int, TensorSpec]
 
 
 @dataclass(frozen=True)
 class Walked:
-    """Of each output of a call, whether it is cut where the inputs are, and what it is; the others as `Cut`."""
+    """Of each output of a call, how it is cut where the inputs are, and what it is; the others as `Cut`."""
 
     outputs: tuple[_Marked, ...]
     live: int
     fixed: int
 
 
-def walk(layer: LayerNode, specs: Sequence[TensorSpec], inputs: Sequence[bool], call: int) -> Walked | None:
-    """A call without its numbers, of which ``inputs`` are cut; None where what comes of that is not known.
+def walk(layer: LayerNode, specs: Sequence[TensorSpec], inputs: Sequence[int], call: int) -> Walked | None:
+    """A call without its numbers, whose ``inputs`` are cut as `Op.cuts` has it; None where examples may meet.
 
     Raises as `expand`.
     """
@@ -85,9 +85,9 @@ def walk(layer: LayerNode, specs: Sequence[TensorSpec], inputs: Sequence[bool], 
             case InputRef(index):
                 return inputs[index], specs[index]
             case WeightRef(index):
-                return False, TensorSpec.of(layer.weights[index].value)
+                return 0, TensorSpec.of(layer.weights[index].value)
             case Constant(number):
-                return False, TensorSpec.of(number)
+                return 0, TensorSpec.of(number)
             case NodeRef(index):
                 return results[index]
 
@@ -97,7 +97,7 @@ def walk(layer: LayerNode, specs: Sequence[TensorSpec], inputs: Sequence[bool], 
     for at, node in enumerate(expansion.nodes):
         operands = [value(ref) for ref in node.inputs]
         marks = tuple(mark for mark, _ in operands)
-        made = node.op.cuts(marks, *(spec for _, spec in operands)) if any(marks) else False
+        made = node.op.cuts(marks, *(spec for _, spec in operands)) if any(marks) else 0
         if made is None:
             return None
         results.append((made, node.op.infer(*(spec for _, spec in operands))[0]))

@@ -28,7 +28,8 @@ class Rounding:
     of the error, an estimate. ``independent``: of how many independent roundings the errors are made at least.
     ``in_order`` evaluates the layer again and gives the variance where sums are added in the order of their terms, a
     larger one where these are sorted, or lost in what the sum begins with (None: the same). ``terms`` as
-    `Op.unfinished_terms` says. ``cut``: it is a part of a batch, of which ``independent`` counts the whole.
+    `Op.unfinished_terms` says. ``cut``: it is a part of a batch, of
+    which an example has so many rows, and ``independent`` counts the whole (0: it is not).
     """
 
     value: Array
@@ -37,7 +38,7 @@ class Rounding:
     independent: float
     in_order: Callable[[], Array] | None = None
     terms: int = 0
-    cut: bool = False
+    cut: int = 0
 
 
 def layer_rounding(
@@ -62,7 +63,7 @@ def layer_rounding(
         error = rounded_constant(value, axioms) if isinstance(ref, Constant) else np.float64(0)
         freedom = float(np.size(value)) if isinstance(ref, Constant) and np.any(error) else inf
         unknown = rounded_constant(value, usual) if isinstance(ref, Constant) else np.float64(0)
-        part = cut is not None and isinstance(ref, InputRef) and cut.inputs[ref.index]
+        part = int(cut.inputs[ref.index]) if cut is not None and isinstance(ref, InputRef) else 0
         return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom, cut=part)
 
     def step(node: OpNode, operands: Sequence[Rounding]) -> Rounding:
@@ -74,7 +75,7 @@ def layer_rounding(
         variances = tuple(o.variance for o in operands)
         variance = op.rounding_variance(usual, *values, variances=variances, exact=exact, terms=terms)
         open_terms = op.unfinished_terms(terms, *map(np.shape, values))
-        part = cut is not None and _is_cut(op, operands)
+        part = _rows(op, operands) if cut is not None else 0
         size = cut.size if cut is not None else 0
         freedom = _freedom(op, operands, _whole(exact, part, size), bound, size)
         return Rounding(exact, bound, variance, freedom, terms=open_terms, cut=part)
@@ -98,11 +99,11 @@ def _freedom(op: Op, operands: Sequence[Rounding], shape: tuple[int, ...], bound
     return min(before, float(op.independent_roundings(shape, *shapes)))
 
 
-def _is_cut(op: Op, operands: Sequence[Rounding]) -> bool:
-    marks = tuple(operand.cut for operand in operands)
-    return any(marks) and bool(op.cuts(marks, *(TensorSpec.of(operand.value) for operand in operands)))
+def _rows(op: Op, operands: Sequence[Rounding]) -> int:
+    rows = tuple(operand.cut for operand in operands)
+    return (op.cuts(rows, *(TensorSpec.of(operand.value) for operand in operands)) or 0) if any(rows) else 0
 
 
-def _whole(array: Array, cut: bool, size: int) -> tuple[int, ...]:
+def _whole(array: Array, rows: int, size: int) -> tuple[int, ...]:
     """The shape of all that ``array`` is a part of."""
-    return (size, *array.shape[1:]) if cut else np.shape(array)
+    return (size * rows, *array.shape[1:]) if rows else np.shape(array)

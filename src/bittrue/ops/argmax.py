@@ -27,9 +27,9 @@ class ArgMax(Op):
         kept = [size for axis, size in enumerate(x.shape) if axis != self.axis % x.rank]
         return TensorSpec(tuple(kept), np.dtype(np.int32))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Unless it goes along the first axis."""
-        return True if self.axis % specs[0].rank else None
+        return max(cut) if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(np.argmax(arrays[0], axis=self.axis), np.int64)

@@ -23,7 +23,7 @@ from .axioms import Axioms
 from .gradients import Seen
 from .variance import joined_variance
 
-__all__ = ["ExactOp", "Op", "Shape", "TensorSpec", "broadcast", "elementwise_cut", "promote", "same_size"]
+__all__ = ["ExactOp", "Op", "Shape", "TensorSpec", "broadcast", "elementwise_cut", "promote", "same_rows", "same_size"]
 
 Shape = tuple[int | None, ...]
 """Sizes of a tensor's axes; None is a size not known before the model runs."""
@@ -177,12 +177,13 @@ class Op(ABC):
         """At least how many independent roundings make the errors of a ``result``, for operands of ``shapes``."""
         return prod(result)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
-        """Whether operands cut along their first axis, those that ``cut`` marks, give the result cut alike.
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
+        """How the result is cut into examples along its first axis where the operands are.
 
-        ``specs`` are the operands', whole. True: a part of the result is the op of the same part of the operands,
-        at every size, and so are its bound and its derivatives. False: the result is the same whatever the part.
-        None where neither is known, as where examples meet.
+        ``cut`` is, of each operand, how many of its rows there an example has, 0 of one that is not cut, and so is what
+        is returned: a part of the result is the op of the same part of the operands, whatever their number, and so are
+        its bound and its derivatives. None where that is not known, as where examples meet. ``specs`` are the
+        operands', whole.
         """
         return None
 
@@ -296,7 +297,7 @@ def broadcast(*shapes: Shape) -> Shape | None:
     return tuple(result)
 
 
-def elementwise_cut(cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+def elementwise_cut(cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
     """`Op.cuts` of an op that takes its operands element by element, broadcast."""
     rank = max(spec.rank for spec in specs)
     # What is not cut must be the same for every example: without that axis, or of size 1 there.
@@ -304,7 +305,12 @@ def elementwise_cut(cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
         spec.rank == rank if mark else spec.rank < rank or spec.shape[0] == 1
         for mark, spec in zip(cut, specs, strict=True)
     )
-    return True if rank and all(alike) else None
+    return max(cut) if rank and all(alike) and same_rows(cut) else None
+
+
+def same_rows(cut: tuple[int, ...]) -> bool:
+    """Whether all operands that are cut have as many rows an example."""
+    return len({rows for rows in cut if rows}) < 2
 
 
 def _is_floating(dtype: np.dtype[Any]) -> bool:

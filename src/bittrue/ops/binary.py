@@ -51,7 +51,7 @@ class Binary(Op):
             raise self.refused(*specs, because="it needs a floating-point tensor")
         return TensorSpec(shape, dtype)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
         return elementwise_cut(cut, *specs)
 

@@ -22,9 +22,9 @@ class Cast(ExactOp):
     def _infer(self, *specs: TensorSpec) -> TensorSpec:
         return TensorSpec(specs[0].shape, np.dtype(self.dtype))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
-        return True
+        return max(cut)
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

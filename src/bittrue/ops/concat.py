@@ -9,7 +9,7 @@ import numpy as np
 
 from bittrue.traces import Array
 
-from .base import ExactOp, TensorSpec, promote, same_size
+from .base import ExactOp, TensorSpec, promote, same_rows, same_size
 
 __all__ = ["Concat"]
 
@@ -39,9 +39,9 @@ class Concat(ExactOp):
             raise self.refused(*specs, because="another axis differs")
         return b if a is None else a
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """All of them, joined along another axis."""
-        return True if all(cut) and self.axis % specs[0].rank else None
+        return max(cut) if all(cut) and same_rows(cut) and self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.concatenate(arrays, axis=self.axis)

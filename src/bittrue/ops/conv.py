@@ -57,9 +57,9 @@ class Conv(Bilinear):
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(prod(shape[:-1])).reshape(*shape[:-1], 1)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Every example by itself, with one kernel."""
-        return True if cut == (True, False) else None
+        return cut[0] if not cut[1] else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays

@@ -56,9 +56,9 @@ class ConvTranspose(Bilinear):
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(prod(shape[:-2]) * shape[-1]).reshape(*shape[:-2], 1, shape[-1])
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Every example by itself, with one kernel."""
-        return True if cut == (True, False) else None
+        return cut[0] if not cut[1] else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         x, kernel = arrays

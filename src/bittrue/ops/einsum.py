@@ -57,13 +57,13 @@ class Einsum(Bilinear):
         sizes = tuple(1 if letter in output else size for letter, size in zip(second, shape, strict=True))
         return np.arange(prod(sizes)).reshape(sizes)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Where the letter of the first axis is the output's first, and no operand that is not cut has it."""
         *operands, output = self._terms
         alike = (
             term[:1] == output[:1] if mark else output[:1] not in term for mark, term in zip(cut, operands, strict=True)
         )
-        return True if output and all(alike) else None
+        return max(cut) if output and all(alike) else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(np.einsum(self.equation, *arrays, optimize=True))

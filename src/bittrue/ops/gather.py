@@ -27,9 +27,9 @@ class Gather(ExactOp):
             raise self.refused(table, index, because="it needs a table and integers")
         return TensorSpec((*index.shape, *table.shape[1:]), table.dtype)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """By the integers, of one table."""
-        return True if cut == (False, True) else None
+        return cut[1] if not cut[0] else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         table, index = arrays

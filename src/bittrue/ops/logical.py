@@ -43,7 +43,7 @@ class Logical(Op):
             raise self.refused(*specs, because="the shapes do not broadcast")
         return TensorSpec(shape, np.dtype(np.bool_))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
         return elementwise_cut(cut, *specs)
 

@@ -36,11 +36,11 @@ class MatMul(Bilinear):
     def _places(self, shape: tuple[int, ...]) -> Array:
         return np.arange(shape[-2])[:, None]
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Matrices of several examples, or the rows of the first operand."""
         if max(spec.rank for spec in specs) > 2:
             return elementwise_cut(cut, *specs)
-        return True if cut == (True, False) and specs[0].rank == 2 else None
+        return cut[0] if not cut[1] and specs[0].rank == 2 else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return product(*arrays)

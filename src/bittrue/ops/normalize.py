@@ -33,7 +33,7 @@ class Normalize(Op):
             raise self.refused(*specs, because="it needs floating-point tensors")
         return TensorSpec(shape, promote(*specs))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
         return elementwise_cut(cut, *specs)
 

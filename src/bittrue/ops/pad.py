@@ -31,9 +31,9 @@ class Pad(ExactOp):
         sizes = (None if n is None else n + sum(pair) for n, pair in zip(x.shape, self.widths, strict=True))
         return TensorSpec(tuple(sizes), x.dtype)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Unless the first axis is padded."""
-        return True if self.widths[:1] == ((0, 0),) else None
+        return max(cut) if self.widths[:1] == ((0, 0),) else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.pad(arrays[0], self.widths, constant_values=self.value)

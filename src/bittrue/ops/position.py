@@ -27,9 +27,9 @@ class Position(Op):
         shape = [1 if axis != self.axis % x.rank else size for axis, size in enumerate(x.shape)]
         return TensorSpec(tuple(shape), np.dtype(np.int32))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """The places along any other axis are the same for all."""
-        return False if self.axis % specs[0].rank else None
+        return 0 if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

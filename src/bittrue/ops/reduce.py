@@ -51,9 +51,9 @@ class Reduce(Op):
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return prod(shapes[0][axis] for axis in self.axes) if self.kind in ("sum", "mean") else 0
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Unless it goes over the first axis."""
-        return None if any(axis % specs[0].rank == 0 for axis in self.axes) else True
+        return None if any(axis % specs[0].rank == 0 for axis in self.axes) else max(cut)
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(REDUCTIONS[self.kind](arrays[0], axis=self.axes, keepdims=self.keepdims))

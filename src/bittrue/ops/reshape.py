@@ -42,9 +42,15 @@ class Reshape(ExactOp):
         free = None if known is None else (known // fixed if fixed else 0)
         return tuple(free if size == -1 else size for size in self.shape)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
-        """Where the first axis is kept."""
-        return True if self.keep else None
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
+        """Where the first axis is kept, or what an example has fills whole rows of the result."""
+        (rows,), (x,) = cut, specs
+        if self.keep:
+            return rows
+        if self.shape[:1] != (-1,) or None in x.shape:
+            return None
+        elements, row = rows * prod(size or 0 for size in x.shape[1:]), prod(self.shape[1:])
+        return elements // row if row and elements and elements % row == 0 else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

@@ -45,9 +45,9 @@ class Resize(Op):
             return self.size
         return tuple(None if n is None else n * factor for n, factor in zip(given, self.factors, strict=True))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Every example by itself."""
-        return True
+        return max(cut)
 
     def _evaluate(self, *arrays: Array) -> Array:
         (y,) = arrays

@@ -18,8 +18,8 @@ from .gradients import Computed, Seen, backward
 __all__ = ["Scan", "ScanStep"]
 
 _Item = TypeVar("_Item")
-_Marked = tuple[bool, TensorSpec]
-"""Whether a value of the body is cut, and what it is."""
+_Marked = tuple[int, TensorSpec]
+"""How a value of the body is cut, as `Op.cuts` has it, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Scan(Op):
         self._step([*(sequence[:, 0] for sequence in sequences), *states, *shared], compute)
         return longest
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Where every op of the body is, for the states of the first step and for those that it makes."""
         sequences, states, shared = self._parted(list(zip(cut, specs, strict=True)))
         slices = [(mark, TensorSpec((spec.shape[0], *spec.shape[2:]), spec.dtype)) for mark, spec in sequences]
@@ -107,7 +107,7 @@ class Scan(Op):
                 states = self._step([*slices, *states, *shared], _cut)
         except _Mixed:
             return None
-        return True if all(mark for mark, _ in states) else None
+        return max(cut) if all(mark for mark, _ in states) else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         sequences, states, shared = self._parted(arrays)
@@ -282,8 +282,8 @@ class _Mixed(Exception):
 
 
 def _cut(op: Op, operands: Sequence[_Marked]) -> _Marked:
-    specs = [spec for _, spec in operands]
-    found = op.cuts(tuple(mark for mark, _ in operands), *specs) if any(mark for mark, _ in operands) else False
+    specs, marks = [spec for _, spec in operands], tuple(mark for mark, _ in operands)
+    found = op.cuts(marks, *specs) if any(marks) else 0
     if found is None:
         raise _Mixed
     return found, op.infer(*specs)[0]

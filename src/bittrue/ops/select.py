@@ -30,7 +30,7 @@ class Select(Op):
             raise self.refused(*specs, because="the shapes do not broadcast")
         return TensorSpec(shape, promote(*specs[1:]))
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
         return elementwise_cut(cut, *specs)
 

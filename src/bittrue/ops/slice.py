@@ -29,9 +29,9 @@ class Slice(ExactOp):
         shape[self.axis] = None if size is None else len(range(size)[self.start : self.stop : self.step])
         return TensorSpec(tuple(shape), x.dtype)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Unless it goes along the first axis."""
-        return True if self.axis % specs[0].rank else None
+        return max(cut) if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         (x,) = arrays

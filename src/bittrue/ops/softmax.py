@@ -32,9 +32,9 @@ class Softmax(Op):
     def reduction_length(self, *shapes: tuple[int, ...]) -> int:
         return shapes[0][self.axis]
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Unless it goes along the first axis."""
-        return True if self.axis % specs[0].rank else None
+        return max(cut) if self.axis % specs[0].rank else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         e = np.exp(self._shifted(arrays[0]))

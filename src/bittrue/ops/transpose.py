@@ -27,9 +27,9 @@ class Transpose(ExactOp):
             raise self.refused(x, because=f"it needs {len(self.permutation)} axes")
         return TensorSpec(tuple(x.shape[axis] for axis in self.permutation), x.dtype)
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Where the first axis stays the first."""
-        return True if self.permutation[:1] == (0,) else None
+        return max(cut) if self.permutation[:1] == (0,) else None
 
     def _evaluate(self, *arrays: Array) -> Array:
         return arrays[0].transpose(self.permutation)

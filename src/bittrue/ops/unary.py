@@ -107,9 +107,9 @@ class Unary(Op):
             raise self.refused(x, because="it needs a floating-point tensor")
         return x
 
-    def cuts(self, cut: tuple[bool, ...], *specs: TensorSpec) -> bool | None:
+    def cuts(self, cut: tuple[int, ...], *specs: TensorSpec) -> int | None:
         """Element by element."""
-        return True
+        return max(cut)
 
     def _evaluate(self, *arrays: Array) -> Array:
         return np.asarray(FUNCTIONS[self.function](arrays[0]))
