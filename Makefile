@@ -6,6 +6,7 @@
 # make applications  the families of keras.applications, layer by layer, into docs/applications.md; takes an hour
 # make conformance  every layer and option on every backend, into docs/coverage.md; SHARD=1/2 for a part of it
 # make prove   the exact runtime's functions on all inputs (an hour; can be stopped and resumed); docs/proof.md
+# make bits    the exact runtime's bits in all engines against the golden files, into docs/bits.md; resumable; SHARD=1/2
 # make docs    the documentation as a site, into build/site, with pictures of real runs
 # make faults  faults planted in models, pages and inputs, and how many are found, into docs/faults.md; SHARD=1/2
 # make calibrate  clean computation held to the bound and to the expectation, into docs/bounds.md and docs/calibration.md
@@ -18,7 +19,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench prove keras2 applications conformance calibrate docs wheel npm lock clean
+.PHONY: help setup demo test check bench prove keras2 applications conformance calibrate bits docs wheel npm lock clean
 
 ifeq ($(OS),Windows_NT)
 BIN := .venv/Scripts
@@ -70,6 +71,9 @@ calibrate: setup
 prove:
 	@$(SETUP) venv packages bittrue kernels
 	@$(BIN)/python scripts/prove_exact.py --report docs/proof.md $(ARGS)
+
+bits: setup
+	@$(BIN)/python scripts/bits.py --shard $(or $(SHARD),1/1) $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup

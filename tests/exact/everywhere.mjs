@@ -1,66 +1,95 @@
 /**
- * Exact models in Node or in a page, by the npm package alone: hashes of their outputs, whole and row by row.
+ * Exact models in Node, in Deno or in a page, by the npm package alone: their tensors, computed in several ways.
  *
- * A model called NAME.whole has no batch that could be split. In Node: `node everywhere.mjs PACKAGE FOLDER NAME…` prints them as JSON.
+ * A tensor is a line: dtype, shape, SHA-256 of its bits. In a process: `node everywhere.mjs PACKAGE FOLDER` prints JSON.
+ *
+ * @typedef {{file: string, every: number[], splits: boolean, worker: boolean, threads: number[]}} Job
+ * @typedef {{[way: string]: string[]}} Ways
+ * @typedef {{data: any, shape: number[], dtype?: string}} Tensor
  */
-
-const THREADS = globalThis.process ? [2, 3] : [2];
 
 /**
+ * What each job gives, or `{error}`.
+ *
  * @param {string} base of the package's dist/exact, ending in a slash
- * @param {string[]} names
+ * @param {(file: string) => string} place of a file, as the package takes it
  * @param {(file: string) => Promise<Uint8Array>} read
  */
-export async function hashesOf(base, names, read) {
+export async function computed(base, place, read) {
   const { load, loadInWorker } = await import(`${base}index.js`);
   const { digest } = await import(`${base}file.js`);
-  const hash = (/** @type {any[]} */ tensors) => Promise.all(tensors.map(({ data }) => digest(new Uint8Array(data.buffer))));
-  /** @type {{[name: string]: {whole: string[], split: string[], worker: string[] | null, threads: string[][]}}} */
-  const found = {};
-  for (const [i, name] of names.entries()) {
-    const model = await load(await read(`${name}.safetensors`));
-    const fed = tensorsOf(await read(`${name}.inputs.safetensors`));
-    const whole = [model.predict(fed)].flat();
-    const rows = name.endsWith(".whole") ? whole : inRows(model, fed);
-    const worker = i === 0 ? await loadInWorker(await read(`${name}.safetensors`)) : null;
-    const there = worker && [await worker.predict(fed)].flat();
-    const threads = [];
-    for (const count of name.endsWith(".whole") ? [] : THREADS) {
-      const shared = await load(await read(`${name}.safetensors`), { threads: count });
-      threads.push(await hash([shared.predict(fed)].flat()));
-      shared.dispose();
+  const lines = (/** @type {Tensor[]} */ tensors) => Promise.all(tensors.map((tensor) => described(digest, tensor)));
+  /** @type {Job[]} */
+  const jobs = JSON.parse(new TextDecoder().decode(await read("jobs.json")));
+  /** @type {(Ways | {error: string})[]} */
+  const found = [];
+  for (const job of jobs) {
+    try {
+      const fed = tensorsOf(await read(`${job.file}.inputs.safetensors`));
+      found.push(await ways(job, place(`${job.file}.safetensors`), fed, { load, loadInWorker, lines }));
+    } catch (error) {
+      found.push({ error: String(/** @type {any} */ (error)?.stack ?? error) });
     }
-    found[name] = { whole: await hash(whole), split: await hash(rows), worker: there && (await hash(there)), threads };
-    worker?.terminate();
-    model.dispose();
   }
   return found;
 }
 
-/** One row, then two, then what is left, put together again. @param {any} model @param {any} fed */
-function inRows(model, fed) {
+/** @param {Job} job @param {string} source @param {{[name: string]: Tensor}} fed @param {any} tools @returns {Promise<Ways>} */
+async function ways(job, source, fed, { load, loadInWorker, lines }) {
+  const model = await load(source);
+  /** @type {Ways} */
+  const found = { every: await lines(model.layers(fed, job.every.map((value) => ({ value })))) };
+  found.whole = await lines([model.predict(fed)].flat());
+  if (job.splits) {
+    found.parts = await lines(joined(model, fed, (count) => [1, 2, count]));
+    found.alone = await lines(joined(model, fed, (count) => Array(count).fill(1)));
+  }
+  model.dispose();
+  if (job.worker) {
+    const worker = await loadInWorker(source);
+    found.worker = await lines([await worker.predict(fed)].flat());
+    worker.terminate();
+  }
+  for (const threads of job.threads) {
+    const shared = await load(source, { threads });
+    found[`${threads} threads`] = await lines([shared.predict(fed)].flat());
+    shared.dispose();
+  }
+  return found;
+}
+
+/** @param {(bytes: Uint8Array) => Promise<string>} digest @param {Tensor} tensor */
+async function described(digest, { data, shape, dtype }) {
+  return `${dtype}[${shape}] ${await digest(new Uint8Array(data.buffer))}`;
+}
+
+/** The outputs for parts of the batch of these sizes, put together again. @param {any} model @param {any} fed @param {(count: number) => number[]} sizes */
+function joined(model, fed, sizes) {
   const entries = Object.entries(fed);
-  const size = entries[0][1].shape[0];
+  const count = entries[0][1].shape[0];
   const parts = [];
-  for (let from = 0, take = 1; from < size; from += take, take = take === 1 ? 2 : size) {
+  let from = 0;
+  for (const size of sizes(count)) {
+    const to = Math.min(from + size, count);
+    if (from === to) break;
     const rows = entries.map(([name, { data, shape }]) => {
-      const each = data.length / shape[0];
-      const part = data.slice(from * each, (from + take) * each);
-      return [name, { data: part, shape: [part.length / each, ...shape.slice(1)] }];
+      const each = data.length / count;
+      return [name, { data: data.slice(from * each, to * each), shape: [to - from, ...shape.slice(1)] }];
     });
     parts.push([model.predict(Object.fromEntries(rows))].flat());
+    from = to;
   }
-  return parts[0].map((/** @type {any} */ _, /** @type {number} */ at) => ({ data: joined(parts.map((part) => part[at].data)) }));
+  return parts[0].map((/** @type {Tensor} */ first, /** @type {number} */ at) => together(parts.map((made) => made[at]), first));
 }
 
-/** @param {any[]} arrays */
-function joined(arrays) {
-  const all = new arrays[0].constructor(arrays.reduce((sum, { length }) => sum + length, 0));
-  arrays.reduce((at, array) => (all.set(array, at), at + array.length), 0);
-  return all;
+/** @param {Tensor[]} tensors @param {Tensor} first @returns {Tensor} */
+function together(tensors, { data, shape, dtype }) {
+  const all = new data.constructor(tensors.reduce((sum, tensor) => sum + tensor.data.length, 0));
+  tensors.reduce((at, tensor) => (all.set(tensor.data, at), at + tensor.data.length), 0);
+  return { data: all, shape: [tensors.reduce((sum, tensor) => sum + tensor.shape[0], 0), ...shape.slice(1)], dtype };
 }
 
-/** @param {Uint8Array} bytes of a safetensors file */
+/** @param {Uint8Array} bytes of a safetensors file @returns {{[name: string]: Tensor}} */
 function tensorsOf(bytes) {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
@@ -78,7 +107,8 @@ if (globalThis.process?.argv?.[1]?.endsWith("everywhere.mjs")) {
   const { readFile } = await import("node:fs/promises");
   const { join } = await import("node:path");
   const { pathToFileURL } = await import("node:url");
-  const [base, folder, ...names] = process.argv.slice(2);
-  const read = async (/** @type {string} */ file) => new Uint8Array(await readFile(join(folder, file)));
-  console.log(JSON.stringify(await hashesOf(`${pathToFileURL(base).href}/`, names, read)));
+  const [base, folder] = process.argv.slice(2);
+  const place = (/** @type {string} */ file) => join(folder, file);
+  const read = async (/** @type {string} */ file) => new Uint8Array(await readFile(place(file)));
+  console.log(JSON.stringify(await computed(`${pathToFileURL(base).href}/`, place, read)));
 }

@@ -1,4 +1,4 @@
-"""Folders of exact models in Node, in Deno and in browsers, by the npm package and nothing else of Bittrue."""
+"""Exact models in Node, in Deno and in browsers, by the npm package and nothing else of Bittrue."""
 
 from __future__ import annotations
 
@@ -10,60 +10,66 @@ from contextlib import closing, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
-from golden_models import Built, hashes
 from npm_package import assemble
 from safetensors.numpy import save_file
 from setup import find_deno
+from subjects import Subject, Ways, every_value
 
-from bittrue.exact.engine import ExactModel
-from bittrue.exact.file import ExactFile, digest, write
+from bittrue.exact.file import write
 from bittrue.runtimes.discovery import find_browser, find_node
 from bittrue.runtimes.launch import CommandLineBrowser, Display
 
-__all__ = ["PLACES", "computed_in", "computed_in_python", "written"]
+__all__ = ["PLACES", "computed_in", "expected_ways", "written"]
 
 PLACES = ("node", "deno", "chrome", "firefox")
 _HERE = Path(__file__).parent
 
 
-def written(folder: Path, models: Mapping[str, Built]) -> Path:
-    """Each model with its inputs, and the package beside them."""
+def written(folder: Path, subjects: Mapping[str, Subject]) -> Path:
+    """Each subject with its inputs, what is to be done with them, and the package beside them."""
     assemble(folder / "package")
     (folder / "models").mkdir()
-    for name, (plan, constants, inputs) in models.items():
-        write(folder / "models" / f"{name}.safetensors", plan, constants)
-        save_file(inputs, folder / "models" / f"{name}.inputs.safetensors")
-    (folder / "models" / "names.json").write_text(json.dumps(list(models)), encoding="utf-8")
+    jobs = []
+    for at, (name, one) in enumerate(subjects.items()):
+        write(folder / "models" / f"{at}.safetensors", one.plan, one.constants)
+        save_file(one.inputs, folder / "models" / f"{at}.inputs.safetensors")
+        job = {"name": name, "file": str(at), "every": every_value(one.plan)}
+        jobs.append(job | {"splits": one.splits, "worker": one.worker, "threads": list(one.threads)})
+    (folder / "models" / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     return folder
 
 
-def computed_in_python(models: Mapping[str, Built]) -> dict[str, list[str]]:
-    """Hashes of the outputs of each model, by the module in wasmtime."""
-    found = {}
-    for name, (plan, constants, inputs) in models.items():
-        made = ExactModel(ExactFile(plan, constants, digest(plan, constants))).predict(inputs)
-        found[name] = hashes(made if isinstance(made, list) else [made])
-    return found
+def expected_ways(subject: Subject, place: str) -> list[str]:
+    """In how many ways ``place`` has to compute it; ``python`` has no workers."""
+    ways = ["every", "whole", *(["parts", "alone"] if subject.splits else [])]
+    ways += ["worker"] if subject.worker and place != "python" else []
+    return [*ways, *(f"{count} threads" for count in subject.threads)]
 
 
-def computed_in(place: str, folder: Path) -> dict[str, Any]:
-    """Hashes by model: ``whole``, ``split`` (the batch in parts), ``worker`` (of the first model), ``threads``."""
-    found = _in_a_process(place, folder) if place in ("node", "deno") else _in_browser(place, folder)
-    assert "error" not in found, found["error"]
-    return found
+def computed_in(place: str, folder: Path, patience: float = 300.0) -> dict[str, Ways]:
+    """Every way of every subject in ``folder``, by its name. ``patience``: seconds for all of them.
+
+    A subject that could not be computed has the one way ``error``, with one line. Raises AssertionError where the
+    place itself failed.
+    """
+    run = _in_a_process if place in ("node", "deno") else _in_browser
+    answer = run(place, folder, patience)
+    assert isinstance(answer, list), f"{place}: {answer}"
+    jobs = json.loads((folder / "models" / "jobs.json").read_text(encoding="utf-8"))
+    found = (one if "error" not in one else {"error": [one["error"]]} for one in answer)
+    return {job["name"]: ways for job, ways in zip(jobs, found, strict=True)}
 
 
-def _in_a_process(place: str, folder: Path) -> Any:
-    names = json.loads((folder / "models" / "names.json").read_text(encoding="utf-8"))
+def _in_a_process(place: str, folder: Path, patience: float) -> Any:
     package, models = folder / "package" / "dist" / "exact", folder / "models"
     node = find_node()
     engine = [str(find_deno()), "run", "--allow-read"] if place == "deno" else [str(node.path if node else "node")]
-    command = [*engine, str(_HERE / "everywhere.mjs"), str(package), str(models), *names]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    command = [*engine, str(_HERE / "everywhere.mjs"), str(package), str(models)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
+    assert done.returncode == 0, f"{place} ended with {done.returncode}: {done.stderr[-2000:]}"
     return json.loads(done.stdout)
 
 
@@ -86,9 +92,10 @@ class _Pages(SimpleHTTPRequestHandler):
         self.end_headers()
 
     def end_headers(self) -> None:
-        """Isolated from other origins, as memory that threads share demands it."""
+        """Isolated from other origins, as memory that threads share demands it; kept nowhere, as models are large."""
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -108,7 +115,7 @@ def _served(pages: Mapping[str, Path], answers: Queue[Any]) -> Iterator[str]:
         thread.join()
 
 
-def _in_browser(engine: str, folder: Path) -> Any:
+def _in_browser(engine: str, folder: Path, patience: float) -> Any:
     answers: Queue[Any] = Queue()
     program = find_browser(engine)
     assert program is not None
@@ -118,4 +125,7 @@ def _in_browser(engine: str, folder: Path) -> Any:
         closing(CommandLineBrowser(engine, program, Display.open("headless"))) as browser,
     ):
         browser.goto(f"{address}/test/everywhere.html")
-        return answers.get(timeout=300)
+        try:
+            return answers.get(timeout=patience)
+        except Empty:
+            return f"no answer within {patience:.0f} s (the browser {browser.ended or 'is still there'})"

@@ -1,38 +1,33 @@
-"""Layers, operations and models of Keras: every operation of their plans equals the oracle bit for bit, and the outputs
-lie as near to the float64 answer as the bounds of the ops allow.
+"""Layers, operations and models of Keras: every operation of their plans equals the oracle bit for bit, as the golden
+files have it, and the outputs lie as near to the float64 answer as the bounds of the ops allow.
 
 A sample of the cases that the float64 answers are tested with; all of them with BITTRUE_CONFORMANCE=all.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import golden_applications
+import golden_cases
 import numpy as np
 import pytest
+from golden_cases import KERAS, graph_of_case
+from keras_graphs import graph_bound, keras_model  # golden_cases has put its folder on the path
 from running import assert_same_bits
+from subjects import Subject, by_oracle, described, every_value, fingerprint, in_python
 
 from bittrue.exact.engine import ExactModel
 from bittrue.exact.export import lowered
 from bittrue.exact.file import ExactFile, digest
-from bittrue.exact.oracle import canonical, evaluate
 from bittrue.exact.plan import Named, Plan
 from bittrue.graph.model import Graph
 from bittrue.model.reading import graph_of
 from bittrue.traces import Array
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
-
-import layer_cases
-import operation_cases
-import sequence_cases
-from keras_graphs import graph_bound, keras_model
-from keras_layers import random_inputs
-from test_operations_against_keras import built, inputs_of
 
 pytestmark = [
     pytest.mark.needs("tensorflow"),
@@ -41,61 +36,38 @@ pytestmark = [
 ]
 
 EVERYTHING = os.environ.get("BITTRUE_CONFORMANCE") == "all"
-STEP = 1 if EVERYTHING else 9
-ARCHITECTURES = ("MobileNetV3Small", "EfficientNetV2B0", "ResNet50V2")[: 3 if EVERYTHING else 1]
+SAMPLE = list(KERAS)[:: 1 if EVERYTHING else 9]
+APPLICATIONS = list(golden_applications.APPLICATIONS) if EVERYTHING else ["MobileNetV3Small"]
 
 
 def everything(plan: Plan, constants: dict[str, Array]) -> ExactModel:
     """The model with the results of all its operations as outputs, then its own."""
-    first = len(plan.inputs) + len(plan.constants)
-    steps = [Named(step.name, first + at) for at, step in enumerate(plan.operations)]
-    whole = Plan(plan.name, plan.inputs, plan.constants, plan.operations, (*steps, *plan.outputs))
+    whole = replace(plan, outputs=tuple(Named(str(at), value) for at, value in enumerate(every_value(plan))))
     return ExactModel(ExactFile(whole, constants, digest(whole, constants)))
 
 
-def check(graph: Graph, inputs: Sequence[Array], bounded: bool = True) -> ExactModel:
+def check(graph: Graph, inputs: Sequence[Array]) -> tuple[ExactModel, str]:
+    """The model, and its hash by the oracle."""
     plan, constants = lowered(graph)
     fed = {item.name: x.astype(item.dtype) for item, x in zip(plan.inputs, inputs, strict=True)}
-    values = [canonical(value) for value in evaluate(plan, constants, fed)]
-    model = everything(plan, constants)
-    found = model.predict(fed)
-    for named, array in zip(model.plan.outputs, found if isinstance(found, list) else [found], strict=True):
-        assert_same_bits(array, values[named.value])
+    wanted = by_oracle(plan, constants, fed)
+    found = everything(plan, constants).predict(fed)
+    for array, right in zip(found if isinstance(found, list) else [found], wanted, strict=True):
+        assert_same_bits(array, right)
     usual = ExactModel(ExactFile(plan, constants, digest(plan, constants)))
     made = usual.predict(fed)
     outputs = made if isinstance(made, list) else [made]
-    for named, array in zip(plan.outputs, outputs, strict=True):
-        assert_same_bits(array, values[named.value])  # with buffers used again and calls run part by part
-    for (exact, bound), array in zip(graph_bound(graph, inputs) if bounded else [], outputs, strict=bounded):
+    for array, right in zip(outputs, wanted[-len(plan.outputs) :], strict=True):
+        assert_same_bits(array, right)  # with buffers used again and calls run part by part
+    for (exact, bound), array in zip(graph_bound(graph, inputs), outputs, strict=True):
         assert np.all(np.abs(array.astype(np.float64) - exact) <= bound)
-    return usual
+    return usual, fingerprint(map(described, wanted))
 
 
-def layer_build(case: layer_cases.Case) -> Callable[..., Any]:
-    def build(*symbols: Any) -> Any:
-        import keras
-
-        return getattr(keras.layers, case[0])(**case[1])(list(symbols) if len(symbols) > 1 else symbols[0])
-
-    return build
-
-
-@pytest.mark.parametrize("case", layer_cases.CASES[::STEP], ids=layer_cases.label)
-def test_layers(case: layer_cases.Case) -> None:
-    inputs = random_inputs(case[2])
-    check(graph_of(keras_model(layer_build(case), inputs)), inputs)
-
-
-@pytest.mark.parametrize("case", operation_cases.CASES[::STEP], ids=lambda case: case[0])
-def test_operations(case: operation_cases.Case) -> None:
-    inputs = inputs_of(case)
-    check(graph_of(keras_model(built(case), inputs)), inputs)
-
-
-@pytest.mark.parametrize("case", sequence_cases.CASES[::STEP], ids=lambda case: case[0])
-def test_sequences(case: operation_cases.Case) -> None:
-    inputs = inputs_of(case)
-    check(graph_of(keras_model(built(case), inputs)), inputs)
+@pytest.mark.parametrize("label", SAMPLE)
+def test_cases(label: str) -> None:
+    _, found = check(*graph_of_case(label))
+    assert found == golden_cases.golden()[0][label]
 
 
 def transformer(k: Any, tokens: Any) -> Any:
@@ -112,15 +84,20 @@ def test_a_transformer_encoder() -> None:
     import keras
 
     tokens = np.random.default_rng(0).integers(0, 50, size=(3, 12)).astype(np.int32)
-    model = check(graph_of(keras_model(lambda x: transformer(keras, x), [tokens])), [tokens])
+    model, _ = check(graph_of(keras_model(lambda x: transformer(keras, x), [tokens])), [tokens])
     one = model.predict(tokens[:1])
     assert_same_bits(one, model.predict(tokens)[:1])
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_architectures(name: str) -> None:
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_applications_give_the_bits_that_the_oracle_gave(name: str) -> None:
+    found = in_python(Subject(*golden_applications.built(name), splits=False))
+    assert fingerprint(found["every"]) == golden_applications.golden()[name]
+    assert found["whole"] == found["every"][-1:]
+
+
+def test_every_architecture_has_a_golden_hash_and_no_other_has_one() -> None:
     import keras
 
-    x = np.random.default_rng(1).uniform(0, 255, size=(1, 32, 32, 3)).astype(np.float32)
-    model = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=4)
-    check(graph_of(model), [x], bounded=False)
+    built_in = {name for name, value in vars(keras.applications).items() if inspect.isfunction(value)}
+    assert built_in == set(golden_applications.APPLICATIONS) == set(golden_applications.golden())
