@@ -57,7 +57,7 @@ class Scratch:
     def remove(self) -> None:
         """Remove it; a program that is just ending may still write to it, so try for a while."""
         if self.inhabited:  # Ctrl-C came between the start of a program and the moment when somebody knew of it
-            _kill(marked(self.path))
+            _end_all(self.path)
         deadline = time.monotonic() + _PATIENCE
         while True:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -121,10 +121,9 @@ class ProgramTree:
                 self.process.wait(_GRACE)
         if self.process.poll() is None:
             self.process.kill()  # ours alone to wait for: reaped by psutil, its status would be lost
-        victims = self._known | set(marked(self._scratch.path))
-        _kill(victim for victim in victims if victim.pid != self.process.pid)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_PATIENCE)
+        _end_all(self._scratch.path, self._known)
         self._scratch.inhabited = False
         atexit.unregister(self.end)  # last, so that what Ctrl-C interrupts is done again at the end
 
@@ -155,14 +154,17 @@ def _undivided() -> Iterator[None]:
             handlers[signal.Signals(number)](number, frame)
 
 
-def _kill(processes: Iterable[psutil.Process]) -> None:
-    victims = list(processes)
-    for victim in victims:
-        with suppress(*_GONE):
-            victim.kill()
+def _end_all(folder: Path, known: Iterable[psutil.Process] = ()) -> None:
+    """End ``known`` and whoever belongs to ``folder``, until nobody does: one of them may just have started another."""
     deadline = time.monotonic() + _PATIENCE
-    while any(map(_runs, victims)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    victims = [*known, *marked(folder)]
+    while victims and time.monotonic() < deadline:
+        for victim in victims:
+            with suppress(*_GONE):
+                victim.kill()
+        while any(map(_runs, victims)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        victims = list(marked(folder))
 
 
 def _runs(process: psutil.Process) -> bool:
