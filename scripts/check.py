@@ -90,6 +90,8 @@ def run_tests(everything: bool, arguments: list[str]) -> int:
         command += ["-m", "not browser and not slow"]
     # The workers already fill the cores: threads of NumPy's products would wait for each other, spinning.
     environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+    # The tests start hundreds of Pythons, each of which would compile every module of ours anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run([*command, *arguments], cwd=setup.ROOT, env=environment, stdin=subprocess.DEVNULL).returncode
 
 
