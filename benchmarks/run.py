@@ -14,7 +14,7 @@ import time
 from harness import HERE, ROOT, machine, output_of
 
 REPORT = ROOT / "docs" / "benchmarks.md"
-NAMES = ("document_method", "socket", "compare", "budget", "startup", "convert", "exact", "accuracy")
+NAMES = ("document_method", "socket", "compare", "budget", "explain", "startup", "convert", "exact", "accuracy")
 ON_REQUEST = ("large",)
 """Those that take much disk or time: they run where they are named."""
 PATIENCE = 1800.0  # seconds for one benchmark; one fetches an environment first
