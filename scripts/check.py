@@ -1,7 +1,7 @@
 """The gates and the tests: ``python scripts/check.py [--all] [PYTEST ARGUMENT …]``, run by the Python of .venv.
 
 Without ``--all``: the gates, and the tests that need neither a browser nor patience. With it: every test, which
-opens the browsers found. The gates go on side by side, and all of them report, not only the first that fails.
+opens the browsers found. The gates go on beside them, and all report, not only the first that fails.
 Exits with 1 if a gate fails, else as pytest does.
 """
 
@@ -100,17 +100,12 @@ def run_tests(everything: bool, arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Gates first, tests after, whatever the gates said; but beside all tests, where the gates take no time."""
-    everything = "--all" in arguments
+    """The gates beside the tests, in the moments in which these wait; all report, whatever the others say."""
     rest = [word for word in arguments if word != "--all"]
-    if everything:
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            outcomes = pool.submit(check_gates)
-            tested = run_tests(everything, rest)
-        clean = report(outcomes.result())
-    else:
-        clean = report(check_gates())
-        tested = run_tests(everything, rest)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        outcomes = pool.submit(check_gates)
+        tested = run_tests("--all" in arguments, rest)
+    clean = report(outcomes.result())
     if not clean:
         print("a gate has failed: see FAILED above", flush=True)
     return tested or (0 if clean else 1)
