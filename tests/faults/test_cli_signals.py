@@ -24,16 +24,16 @@ CHROME = pytest.mark.needs("chrome")
 
 
 PHASES = [
-    pytest.param("node:cpu", starting("node"), id="node-starts"),
-    pytest.param("node:cpu", sending, id="node-sends"),
-    pytest.param("chrome:cpu", starting("chromedriver"), marks=CHROME, id="driver-starts"),
-    pytest.param("chrome:cpu", starting("--type="), marks=CHROME, id="browser-starts"),
-    pytest.param("chrome:cpu", sending, marks=CHROME, id="browser-sends"),
+    pytest.param("node:cpu", starting("node"), False, id="node-starts"),
+    pytest.param("node:cpu", starting("node"), True, id="node-starts-group"),
+    pytest.param("node:cpu", sending, True, id="node-sends-group"),
+    pytest.param("chrome:cpu", starting("chromedriver"), False, marks=CHROME, id="driver-starts"),
+    pytest.param("chrome:cpu", starting("--type="), True, marks=CHROME, id="browser-starts-group"),
+    pytest.param("chrome:cpu", sending, True, marks=CHROME, id="browser-sends-group"),
 ]
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
-@pytest.mark.parametrize(("target", "phase"), PHASES)
+@pytest.mark.parametrize(("target", "phase", "group"), PHASES)
 def test_ctrl_c_ends_everything_in_each_phase(
     target: str, phase: Callable[[Command], None], group: bool, place: Place
 ) -> None:

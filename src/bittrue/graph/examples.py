@@ -47,13 +47,9 @@ def cut_of(layer: LayerNode, specs: Sequence[TensorSpec], call: int, size: int) 
     """
     inputs = tuple(spec.rank > 0 and spec.shape[0] == size for spec in specs)
     walked = walk(layer, specs, tuple(map(int, inputs)), call)
-    if walked is None or not all(mark for mark, _ in walked.outputs):
+    if walked is None or not all(rows == 1 and spec.shape[0] == size for rows, spec in walked.outputs):
         return None
-    return (
-        Cut(size, inputs, walked.live, walked.fixed)
-        if all(spec.shape[0] == size for _, spec in walked.outputs)
-        else None
-    )
+    return Cut(size, inputs, walked.live, walked.fixed)
 
 
 _LEAST = 2**16
