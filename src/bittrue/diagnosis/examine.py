@@ -17,9 +17,10 @@ from .causes.summation_order import known_order
 from .decompose import Decomposition
 from .effort import NOT_SEARCHED, Effort, products
 from .evidence import Evidence
+from .experiments import same_bits
 from .judging import Judging, misshapen
 from .result import Finding, LayerDiagnosis, OutputEvidence, OwnError, Verdict
-from .sides import REFERENCE, Misshapen, NoTruth, Run, Sides, same_bits
+from .sides import REFERENCE, Misshapen, NoTruth, Run, Sides
 from .verdicts import verdict_of
 from .wiring import Wired
 

@@ -9,7 +9,6 @@ from math import prod
 import numpy as np
 
 from bittrue.errors import BittrueError
-from bittrue.floats import bits
 from bittrue.graph.examples import Cut, cut_of
 from bittrue.graph.rounding import Rounding, layer_rounding
 from bittrue.ops import TensorSpec
@@ -17,11 +16,12 @@ from bittrue.traces import Array, Key, Kind, Provenance, Trace
 
 from .axioms import Arithmetic, arithmetic_of, in_dtype
 from .evidence import Side
+from .experiments import same_bits
 from .judging import judge, misshapen
 from .result import SideName
 from .wiring import Wired, load
 
-__all__ = ["REFERENCE", "Misshapen", "NoTruth", "Run", "Sides", "same_bits"]
+__all__ = ["REFERENCE", "Misshapen", "NoTruth", "Run", "Sides"]
 
 REFERENCE = ""  # no target has an empty name
 
@@ -213,15 +213,6 @@ class Sides:
         records = self._traces[target].records
         found: list[Key] = sorted(key for key in records if (key.kind, key.layer, key.call) == (kind, name, call))
         return [records[key].load() for key in found]
-
-
-def same_bits(a: Array, b: Array) -> bool:
-    """Whether two tensors have one dtype, one shape and the same bits."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.dtype.kind not in "fiub":
-        return a.tobytes() == b.tobytes()
-    return bool(np.array_equal(bits(a), bits(b)))
 
 
 def _name(target: str) -> str:

@@ -60,11 +60,7 @@ def layer_rounding(
     usual = expected or axioms
 
     def leaf(ref: Ref, value: Array) -> Rounding:
-        error = rounded_constant(value, axioms) if isinstance(ref, Constant) else np.float64(0)
-        freedom = float(np.size(value)) if isinstance(ref, Constant) and np.any(error) else inf
-        unknown = rounded_constant(value, usual) if isinstance(ref, Constant) else np.float64(0)
-        part = int(cut.inputs[ref.index]) if cut is not None and isinstance(ref, InputRef) else 0
-        return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom, cut=part)
+        return _given(ref, value, axioms, usual, cut)
 
     def step(node: OpNode, operands: Sequence[Rounding]) -> Rounding:
         op = replaced(node.op) if replaced else node.op
@@ -88,6 +84,15 @@ def layer_rounding(
     if usual.in_order:
         return found
     return tuple(replace(item, in_order=partial(in_order, at)) for at, item in enumerate(found))
+
+
+def _given(ref: Ref, value: Array, axioms: Axioms, usual: Axioms, cut: Cut | None) -> Rounding:
+    """What is known of an input or a weight, which are exact, and of a number, which may have been rounded."""
+    error = rounded_constant(value, axioms) if isinstance(ref, Constant) else np.float64(0)
+    freedom = float(np.size(value)) if isinstance(ref, Constant) and np.any(error) else inf
+    unknown = rounded_constant(value, usual) if isinstance(ref, Constant) else np.float64(0)
+    part = int(cut.inputs[ref.index]) if cut is not None and isinstance(ref, InputRef) else 0
+    return Rounding(value, np.asarray(error), np.asarray(np.square(unknown) / 3), freedom, cut=part)
 
 
 def _freedom(op: Op, operands: Sequence[Rounding], shape: tuple[int, ...], bound: Array, size: int) -> float:
