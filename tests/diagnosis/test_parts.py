@@ -194,6 +194,7 @@ def peak_of(case: Case, room: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_batch() -> None:
     width, rows, room = 64, 2**12, 2**21
     layers = [
